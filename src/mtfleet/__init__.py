@@ -1,0 +1,1 @@
+"""mtfleet: a MetaTrader account cloud that you run yourself."""

@@ -1,0 +1,1 @@
+"""The REST API: thin handlers that decode, authorise, call down once and encode."""

@@ -1,0 +1,1 @@
+"""Where work is placed, how requests reach the holder, who holds a lease."""

@@ -1,0 +1,1 @@
+"""Accounts that are alive: the supervisor, hosts and sessions."""

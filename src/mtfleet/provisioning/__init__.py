@@ -1,0 +1,1 @@
+"""Accounts that are being set up: detection, profiles, experts, links, demo accounts."""

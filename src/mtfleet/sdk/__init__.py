@@ -1,0 +1,1 @@
+"""The async Python client. It needs nothing of the server."""

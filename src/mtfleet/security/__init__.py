@@ -1,0 +1,1 @@
+"""Encryption at rest, tokens, users, audit."""

@@ -1,0 +1,1 @@
+"""Composition: read settings, build the objects, run."""

@@ -1,0 +1,1 @@
+"""State that outlives the program: one port, SQLite and PostgreSQL behind it."""

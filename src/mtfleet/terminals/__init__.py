@@ -1,0 +1,1 @@
+"""Trading terminals: the contract of a driver, and the drivers."""

@@ -1,0 +1,1 @@
+"""The simulated broker as a terminal driver: durable, with latency and faults."""
