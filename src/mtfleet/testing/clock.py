@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -48,6 +49,7 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass: wake every sleeper at its own moment, in order, and let the woken run."""
+        await settle()
         target = self._passed + seconds
         while self._sleepers and self._sleepers[0][0] <= target:
             due_at, _, wake_up = heapq.heappop(self._sleepers)
@@ -57,6 +59,24 @@ class FakeClock:
             await settle()
         self._move_to(target)
         await settle()
+
+    async def run_until(
+        self, condition: Callable[[], bool], *, within_seconds: float = 600.0, step_seconds: float = 0.05
+    ) -> None:
+        """Move time in steps until `condition()` holds, also when threads (a database) have a part in it.
+
+        Raises `AssertionError` when it does not hold after `within_seconds` of this clock.
+        """
+        end = self._passed + within_seconds
+        while True:
+            await settle()
+            if condition():
+                return
+            await asyncio.sleep(0.0005)  # of real time: threads get a turn
+            if condition():
+                return
+            assert self._passed < end, f"still not so after {within_seconds} s: {condition}"  # noqa: S101 - for tests
+            await self.advance(step_seconds)
 
     def _move_to(self, passed: float) -> None:
         step = max(0.0, passed - self._passed)
