@@ -34,6 +34,16 @@ class SealedSecret(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes
 
 
+ACCOUNTS = "accounts"
+"""Table of an account's sealed secrets, under the account's id; they go when the account goes."""
+PASSWORD = "password"  # noqa: S105 - the name of a field
+"""Field of an account's sealed trading password: `run_settings` reads (`ACCOUNTS`, account id, `PASSWORD`)."""
+PROFILES = "profiles"
+"""Table of a profile's sealed secrets, under the profile's id; they go when the profile goes."""
+OPERATIONS = "operations"
+"""Table of an operation's sealed secrets, under its `entity_id`; they go when the operation is forgotten."""
+
+
 class StoredReplica(Value, frozen=True, kw_only=True):
     """A replica and whose it is."""
 
@@ -105,6 +115,14 @@ class Lease(Value, frozen=True, kw_only=True):
     expires_at: Instant
 
 
+class EncodedPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of accounts that is ready to be sent."""
+
+    items: bytes
+    """A JSON array, equal to `wire.json.encode(page.items)` but for the order of fields."""
+    count: int | None = None
+
+
 class Users(ABC):
     @abstractmethod
     async def add(self, user: User) -> None:
@@ -137,6 +155,14 @@ class Accounts(ABC):
     @abstractmethod
     async def find(self, user_id: UserId, criteria: AccountFilter, *, with_count: bool = False) -> Page:
         """List primaries by `created_at`, then id. Cost grows with the page, not with the table."""
+
+    @abstractmethod
+    async def find_encoded(
+        self, user_id: UserId, criteria: AccountFilter, *, with_count: bool = False
+    ) -> EncodedPage:
+        """Do what `find` does, and return the page as JSON without building the accounts: several times
+        faster.
+        """
 
     @abstractmethod
     async def update(self, account: Account) -> None:
@@ -307,7 +333,7 @@ class Operations(ABC):
 
     @abstractmethod
     async def forget(self, finished_before: Instant) -> int:
-        """Delete old finished operations and their secrets; returns how many."""
+        """Delete old finished operations and their secrets (table `OPERATIONS`); returns how many."""
 
 
 class Links(ABC):
