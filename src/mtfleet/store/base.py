@@ -37,7 +37,7 @@ class SealedSecret(msgspec.Struct, frozen=True, kw_only=True):
 ACCOUNTS = "accounts"
 """Table of an account's sealed secrets, under the account's id; they go when the account goes."""
 PASSWORD = "password"  # noqa: S105 - the name of a field
-"""Field of an account's sealed trading password: `run_settings` reads (`ACCOUNTS`, account id, `PASSWORD`)."""
+"""Field of an account's sealed trading password, where `run_settings` looks for it."""
 PROFILES = "profiles"
 """Table of a profile's sealed secrets, under the profile's id; they go when the profile goes."""
 OPERATIONS = "operations"
