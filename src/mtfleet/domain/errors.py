@@ -50,6 +50,15 @@ class MtfleetError(Exception):
     name: ClassVar[str] = "InternalError"
     """Stable class name for programs, e.g. `ValidationError`."""
 
+    status_code: int | None = None
+    """HTTP status; only on an error that came over the wire."""
+    id: int | None = None
+    """Number of the error's kind (contract 3.2); only on an error that came over the wire."""
+    error: str | None = None
+    """The kind's name as it was sent; only on an error that came over the wire."""
+    request_id: str | None = None
+    """Id of the refused request in the server's log; only on an error that came over the wire."""
+
     def __init__(
         self,
         message: str | None = None,

@@ -1,0 +1,320 @@
+"""How a token is narrowed: what is wished for, cut down to what the calling token allows.
+
+What is wished for by name and not allowed to the calling token is refused, so that nobody gets a token that
+silently lacks something; a wildcard or an absent field means "as much as the calling token has".
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from mtfleet.domain.access import (
+    ALIASES,
+    ANY,
+    ENTITIES,
+    NOT_SERVED,
+    ROLES,
+    SERVED,
+    AccessRule,
+    Method,
+    MethodGroup,
+    Resource,
+    full_rule,
+)
+from mtfleet.domain.errors import FieldProblem, ForbiddenError, ValidationError
+from mtfleet.domain.values import Value
+
+MAX_RULES: Final = 50
+MAX_RESOURCES: Final = 1000
+MAX_GROUPS: Final = 50
+MAX_METHODS: Final = 200
+
+_EVERYTHING: Final = [MethodGroup(group=ANY, methods=[Method(method=ANY)])]
+
+
+class WishedRule(Value, frozen=True, kw_only=True):
+    """One access rule of the detailed form. What is absent is as wide as the calling token allows."""
+
+    id: str | None = None
+    application: str
+    service: str | None = None
+    resources: list[Resource] | None = None
+    method_groups: list[MethodGroup] | None = None
+    roles: list[str] | None = None
+
+
+class Wish(Value, frozen=True, kw_only=True):
+    """What a narrowed token shall allow: the simplified form, or the detailed one in `access_rules`."""
+
+    applications: list[str] | None = None
+    roles: list[str] | None = None
+    resources: list[Resource] | None = None
+    access_rules: list[WishedRule] | None = None
+
+
+class _Term(Value, frozen=True, kw_only=True):
+    """A checked wish for some applications."""
+
+    applications: list[str]
+    are_applications_named: bool
+    roles: list[str] | None = None
+    resources: list[Resource]
+    method_groups: list[MethodGroup]
+    id: str | None = None
+    service: str | None = None
+
+
+def narrow(parent: Sequence[AccessRule] | None, wish: Wish) -> list[AccessRule]:
+    """Return the rules of a token narrowed as wished; they never allow what `parent` does not.
+
+    `parent` `None` is a token that is not narrowed. Raises `ValidationError` with every wrong field, and
+    `ForbiddenError` for something wished for by name that the calling token does not allow.
+    """
+    if problems := list(_problems(wish)):
+        raise ValidationError(
+            "The token can't be narrowed as asked: "
+            + "; ".join(f"{p.parameter}: {p.message}" for p in problems[:5]),
+            details=problems,
+        )
+    narrowed: list[AccessRule] = []
+    for term in _terms(parent, wish):
+        made = _apply(parent, term)
+        _refuse_excess(term, made)
+        narrowed += [rule for rule in made if rule not in narrowed]
+    if not narrowed:
+        raise ForbiddenError("Nothing of what is asked for is allowed to the calling token.")
+    return narrowed
+
+
+def _terms(parent: Sequence[AccessRule] | None, wish: Wish) -> list[_Term]:
+    own = list(SERVED) if parent is None else list(dict.fromkeys(r.application for r in parent))
+
+    def applications(named: Iterable[str]) -> list[str]:
+        wide = [own if n == ANY else ALIASES.get(n, (n,)) for n in named]
+        return list(dict.fromkeys(a for several in wide for a in several))
+
+    if wish.access_rules is None:
+        named = wish.applications
+        return [
+            _Term(
+                applications=own if named is None else applications(named),
+                are_applications_named=named is not None and ANY not in named,
+                roles=_roles(wish.roles),
+                resources=_resources(wish.resources),
+                method_groups=_EVERYTHING,
+            )
+        ]
+    return [
+        _Term(
+            applications=applications([rule.application]),
+            are_applications_named=rule.application not in (ANY, *ALIASES),
+            roles=_roles(rule.roles),
+            resources=_resources(rule.resources),
+            method_groups=_EVERYTHING if rule.method_groups is None else rule.method_groups,
+            id=rule.id,
+            service=rule.service,
+        )
+        for rule in wish.access_rules
+    ]
+
+
+def _roles(wished: list[str] | None) -> list[str] | None:
+    return None if wished is None or ANY in wished else wished
+
+
+def _resources(wished: list[Resource] | None) -> list[Resource]:
+    """Return what is limited to; empty for no limit."""
+    return [] if wished is None or any(r.id == ANY for r in wished) else wished
+
+
+def _apply(parent: Sequence[AccessRule] | None, term: _Term) -> list[AccessRule]:
+    made: list[AccessRule] = []
+    for application in term.applications:
+        base = (
+            [full_rule(application)]
+            if parent is None
+            else [r for r in parent if r.application == application]
+        )
+        for rule in base:
+            narrowed = _intersect(rule, term)
+            if narrowed is not None and narrowed not in made:
+                made.append(narrowed)
+    return made
+
+
+def _intersect(rule: AccessRule, term: _Term) -> AccessRule | None:
+    roles = [r for r in rule.roles if term.roles is None or r in term.roles]
+    groups = _intersect_groups(rule.method_groups, term.method_groups)
+    if rule.resources and term.resources:
+        allowed = {(r.entity, r.id) for r in rule.resources}
+        resources = [r for r in term.resources if (r.entity, r.id) in allowed]
+        if not resources:
+            return None
+    else:
+        resources = rule.resources or term.resources
+    if not roles or not groups:
+        return None
+    return AccessRule(
+        id=term.id or rule.id,
+        application=rule.application,
+        service=rule.service,
+        resources=resources,
+        method_groups=groups,
+        roles=roles,
+    )
+
+
+def _intersect_groups(allowed: Sequence[MethodGroup], wished: Sequence[MethodGroup]) -> list[MethodGroup]:
+    groups: list[MethodGroup] = []
+    for a in allowed:
+        for w in wished:
+            name = _narrower(a.group, w.group)
+            if name is None:
+                continue
+            methods: list[Method] = []
+            for am in a.methods:
+                for wm in w.methods:
+                    both = _intersect_method(am, wm)
+                    if both is not None and both not in methods:
+                        methods.append(both)
+            group = MethodGroup(group=name, methods=methods)
+            if methods and group not in groups:
+                groups.append(group)
+    return groups
+
+
+def _narrower(allowed: str, wished: str) -> str | None:
+    if wished in (ANY, allowed):
+        return allowed
+    return wished if allowed == ANY else None
+
+
+def _intersect_method(allowed: Method, wished: Method) -> Method | None:
+    name = _narrower(allowed.method, wished.method)
+    if name is None:
+        return None
+    if allowed.scopes is None or wished.scopes is None:
+        return Method(method=name, scopes=wished.scopes if allowed.scopes is None else allowed.scopes)
+    scopes = [s for s in wished.scopes if s in allowed.scopes]
+    return Method(method=name, scopes=scopes) if scopes else None
+
+
+def _refuse_excess(term: _Term, made: Sequence[AccessRule]) -> None:
+    """Raise `ForbiddenError` for a named part of the wish that none of the resulting rules holds."""
+
+    def refuse_unless(holds: Callable[[AccessRule], bool], what: str) -> None:
+        if not any(holds(rule) for rule in made):
+            raise ForbiddenError(
+                f"The calling token does not allow {what}, so a token narrowed from it can't either. "
+                "Leave it out, or call with a token that allows it."
+            )
+
+    if term.are_applications_named:
+        for application in term.applications:
+            refuse_unless(lambda r, a=application: r.application == a, f"the application {application}")  # type: ignore[misc]  # a default binds the loop's value
+    for role in term.roles or []:
+        refuse_unless(lambda r, role=role: role in r.roles, f"the role {role}")  # type: ignore[misc]  # as above
+    for wished in term.resources:
+        refuse_unless(
+            lambda r, wished=wished: wished in r.resources,  # type: ignore[misc]  # as above
+            f"the {wished.entity} {wished.id}",
+        )
+    for group in term.method_groups:
+        for method in group.methods:
+            if method.method != ANY:
+                refuse_unless(
+                    lambda r, g=group.group, m=method.method: any(  # type: ignore[misc]  # as above
+                        g in (ANY, x.group) and m in [y.method for y in x.methods] for x in r.method_groups
+                    ),
+                    f"the method {group.group}/{method.method}",
+                )
+
+
+def _problems(wish: Wish) -> Iterable[FieldProblem]:
+    simplified = {"applications": wish.applications, "roles": wish.roles, "resources": wish.resources}
+    if wish.access_rules is None:
+        for index, application in enumerate(wish.applications or []):
+            yield from _application_problems(f"applications[{index}]", application)
+        yield from _list_problems("applications", wish.applications, MAX_RULES)
+        yield from _list_problems("resources", wish.resources, MAX_RESOURCES)
+        yield from _shared_problems("", wish.roles, wish.resources)
+        return
+    for name, given in simplified.items():
+        if given is not None:
+            yield FieldProblem(
+                parameter=name, message="leave it out when accessRules is given, or the other way round"
+            )
+    yield from _list_problems("accessRules", wish.access_rules, MAX_RULES)
+    for index, rule in enumerate(wish.access_rules[:MAX_RULES]):
+        at = f"accessRules[{index}]."
+        yield from _application_problems(f"{at}application", rule.application)
+        yield from _shared_problems(at, rule.roles, rule.resources)
+        if len(rule.resources or ()) > MAX_RESOURCES:
+            yield FieldProblem(
+                parameter=f"{at}resources", message=f"must have at most {MAX_RESOURCES} entries"
+            )
+        yield from _group_problems(at, rule)
+
+
+def _list_problems(name: str, given: Sequence[object] | None, most: int) -> Iterable[FieldProblem]:
+    if given is not None and not 1 <= len(given) <= most:
+        yield FieldProblem(
+            parameter=name, message=f"must have 1 to {most} entries; leave it out for no limit of this kind"
+        )
+
+
+def _application_problems(parameter: str, application: str) -> Iterable[FieldProblem]:
+    known = (*SERVED, *ALIASES, *NOT_SERVED)
+    if application != ANY and application not in known:
+        yield FieldProblem(
+            parameter=parameter,
+            message=f"unknown application; known are {', '.join(known)}",
+            value=application,
+        )
+
+
+def _shared_problems(
+    at: str, roles: Sequence[str] | None, resources: Sequence[Resource] | None
+) -> Iterable[FieldProblem]:
+    yield from _list_problems(f"{at}roles", roles, len(ROLES) + 1)
+    for index, role in enumerate(roles or []):
+        if role not in (ANY, *ROLES):
+            yield FieldProblem(
+                parameter=f"{at}roles[{index}]",
+                message=f"unknown role; known are {' and '.join(ROLES)}",
+                value=role,
+            )
+    for index, resource in enumerate(resources or []):
+        if resource.entity not in ENTITIES:
+            yield FieldProblem(
+                parameter=f"{at}resources[{index}].entity",
+                message=f"unknown kind of resource; known is {', '.join(ENTITIES)}",
+                value=resource.entity,
+            )
+        if not resource.id:
+            yield FieldProblem(parameter=f"{at}resources[{index}].id", message="must not be empty")
+
+
+def _group_problems(at: str, rule: WishedRule) -> Iterable[FieldProblem]:
+    yield from _list_problems(f"{at}methodGroups", rule.method_groups, MAX_GROUPS)
+    applications = ALIASES.get(rule.application, (rule.application,))
+    known = [SERVED[a].groups for a in applications if a in SERVED]
+    for g, group in enumerate(rule.method_groups or []):
+        where = f"{at}methodGroups[{g}]"
+        yield from _list_problems(f"{where}.methods", group.methods, MAX_METHODS)
+        groups = [
+            methods for served in known for name, methods in served.items() if group.group in (ANY, name)
+        ]
+        if known and not groups:
+            yield FieldProblem(
+                parameter=f"{where}.group",
+                message=f"unknown method group; known are {', '.join(known[0])}",
+                value=group.group,
+            )
+            continue
+        for m, method in enumerate(group.methods):
+            if known and method.method != ANY and not any(method.method in names for names in groups):
+                yield FieldProblem(
+                    parameter=f"{where}.methods[{m}].method",
+                    message="unknown method; the access rules manifest names all",
+                    value=method.method,
+                )
