@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from mtfleet.domain.access import AuditEntry, Caller
 from mtfleet.domain.values import Clock
 from mtfleet.security.logging import redact
-from mtfleet.store.base import Transaction
+from mtfleet.security.records import Audited
 from mtfleet.wire.json import to_builtins
 
 
@@ -18,7 +18,7 @@ class Recorder(Protocol):
 
     async def __call__(
         self,
-        tx: Transaction,
+        tx: Audited,
         clock: Clock,
         caller: Caller | None,
         action: str,
@@ -31,7 +31,7 @@ class Recorder(Protocol):
 
 
 async def record(
-    tx: Transaction,
+    tx: Audited,
     clock: Clock,
     caller: Caller | None,
     action: str,

@@ -30,8 +30,8 @@ from mtfleet.domain.ids import AccountId, TokenId, UserId
 from mtfleet.domain.narrowing import Wish, narrow
 from mtfleet.domain.values import Clock, Instant
 from mtfleet.security.audit import record
+from mtfleet.security.records import Store, Transaction
 from mtfleet.security.vault import Vault
-from mtfleet.store.base import Store, Transaction
 from mtfleet.wire.errors import public_error
 from mtfleet.wire.json import convert, to_builtins
 from mtfleet.wire.requests import NarrowDown

@@ -8,8 +8,8 @@ from mtfleet.domain.errors import invalid
 from mtfleet.domain.ids import UserId
 from mtfleet.domain.values import Clock
 from mtfleet.security.audit import Recorder, record
+from mtfleet.security.records import Store
 from mtfleet.security.tokens import Tokens
-from mtfleet.store.base import Store
 
 MAX_NAME_CHARACTERS: Final = 100
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from mtfleet.domain.errors import SystemError_
 from mtfleet.domain.secret import Secret
 from mtfleet.security.keys import KEY_BYTES, KeySource, MasterKey
-from mtfleet.store.base import SealedSecret, Store, Transaction
+from mtfleet.security.records import Sealed, Store, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -208,8 +208,8 @@ class Vault:
         log.info("vault.rotated", rewrapped=rewrapped, key_id=self._current)
         return rewrapped
 
-    async def _rewrap(self, old: list[SealedSecret], damaged: set[tuple[str, str, str]]) -> int:
-        swaps: list[tuple[SealedSecret, bytes]] = []
+    async def _rewrap(self, old: list[Sealed], damaged: set[tuple[str, str, str]]) -> int:
+        swaps: list[tuple[Sealed, bytes]] = []
         for secret in old:
             place = {"table": secret.table, "record_id": secret.record_id, "field": secret.field}
             try:
