@@ -1,0 +1,99 @@
+"""The outermost layer of HTTP: canonical addresses, request ids, HEAD, measures. The rest is Litestar's."""
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from litestar import Litestar
+
+from mtfleet.api import metrics
+
+Scope = Any
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+NOWHERE = "/\x00"
+"""No route has this path, so that Litestar answers with its 404."""
+_INDEXED = re.compile(r"^(.+?)\[\d*\]$")
+_WITH_SLASH = frozenset({"/", "/swagger/"})
+_REQUEST_ID = re.compile(rb"^[\x21-\x7e]{1,64}$")
+
+
+def routing_path(raw_path: bytes) -> str:
+    """Return the path that routes are matched against: decoded, but `/` and `%` in a segment stay encoded.
+
+    So `/symbols/EUR%2FUSD/current-price` keeps its three segments; `segment` gives the symbol back. A path
+    with empty segments or a slash at its end is no route.
+    """
+    path = raw_path.partition(b"?")[0].decode("latin-1")
+    if path in _WITH_SLASH:
+        return path
+    segments = path.split("/")
+    if segments[0] or not all(segments[1:]) or len(segments) == 1:
+        return NOWHERE
+    decoded = [unquote(part) if "%" in part or not part.isascii() else part for part in segments[1:]]
+    if any(part in {".", ".."} or "\x00" in part for part in decoded):
+        return NOWHERE
+    return "/" + "/".join(
+        part if "%" not in text else part.replace("%", "%25").replace("/", "%2F")
+        for part, text in zip(decoded, segments[1:], strict=True)
+    )
+
+
+def segment(text: str) -> str:
+    """Return a path parameter as the caller meant it, undoing what `routing_path` kept encoded."""
+    return text.replace("%2F", "/").replace("%25", "%") if "%" in text else text
+
+
+def plain_query(query: bytes) -> bytes:
+    """Write `a[]=x` and `a[0]=x` as `a=x`: clients differ in how they send arrays."""
+    if b"[" not in query and b"%5B" not in query and b"%5b" not in query:
+        return query
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return urlencode([(_INDEXED.sub(r"\1", name), value) for name, value in pairs]).encode("ascii")
+
+
+class Application(Litestar):
+    """A Litestar application behind the edge that every request passes."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        is_head = scope["method"] == "HEAD"
+        path = routing_path(scope.get("raw_path") or scope["path"].encode())
+        inner = {
+            **scope,
+            "path": path,
+            "query_string": plain_query(scope["query_string"]),
+            "method": "GET" if is_head else scope["method"],
+        }
+        request_id = _request_id(scope["headers"])
+        began = perf_counter()
+        status = 500
+
+        async def send_with_id(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"request-id", request_id)]
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await super().__call__(inner, receive, send_with_id)  # type: ignore[arg-type]  # a copied scope is a plain dict
+        finally:
+            metrics.request_handled(
+                inner["method"], inner.get("path_template"), status, perf_counter() - began
+            )
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Take the caller's `request-id` if it sent a sensible one, so that both sides' logs can be joined."""
+    given = next((value for name, value in headers if name == b"request-id"), b"")
+    return given if _REQUEST_ID.match(given) else uuid.uuid4().hex.encode()
