@@ -3,21 +3,20 @@
 import logging
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
-
-import httpx2
+from typing import Any, Final, Self, cast
 
 from mtfleet.domain.errors import invalid
 from mtfleet.sdk._account_api import MetatraderAccountApi
 from mtfleet.sdk._exceptions import format_error
 from mtfleet.sdk._generator import MetatraderAccountGeneratorApi
 from mtfleet.sdk._http import Call, HttpClient, Repeat, query
-from mtfleet.sdk._options import Service, read_options, read_token, without_credentials
+from mtfleet.sdk._options import Service, read_options, read_token
 from mtfleet.sdk._profiles import ProvisioningProfileApi
 from mtfleet.sdk._token_api import TokenManagementApi
 from mtfleet.wire.json import encode
 
-_REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_REPEATABLE: Final = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_ANYTHING: Final = cast("type[object]", Any)
 
 
 class MetaApi:
@@ -37,8 +36,7 @@ class MetaApi:
         self._tokens = TokenManagementApi(self._http)
 
     def __repr__(self) -> str:
-        address = without_credentials(httpx2.URL(self._options.addresses["provisioning"]))
-        return f"MetaApi(token=***, url={address!r})"
+        return f"MetaApi(token=***, url={self._options.addresses['provisioning']!r})"
 
     @property
     def metatrader_account_api(self) -> MetatraderAccountApi:
@@ -98,7 +96,7 @@ class MetaApi:
         if not response.content:
             return None
         if "json" in response.headers.get("content-type", "json"):
-            return self._http.read(call, response, object)
+            return self._http.read(call, response, _ANYTHING)
         return response.text
 
     async def close(self) -> None:

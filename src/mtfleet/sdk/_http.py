@@ -157,7 +157,9 @@ class HttpClient:
         if self._is_closed:
             raise ValidationError("This MetaApi is closed; make a new one.")
         if self._client is None:
+            gate = self.options.gate
             self._client = httpx2.AsyncClient(
+                auth=(gate[0], gate[1].reveal()) if gate else None,
                 headers={
                     "auth-token": self.token.reveal(),
                     "accept": "application/json",
@@ -178,7 +180,7 @@ class HttpClient:
         return self.options.retry.long_running_timeout if call.upload else self.options.request_timeout
 
     def _describe(self, call: Call, failure: Exception) -> MtfleetError:
-        address = without_credentials(httpx2.URL(self.options.addresses[call.service]))
+        address = self.options.addresses[call.service]
         if isinstance(failure, TimeoutError | httpx2.ReadTimeout | httpx2.WriteTimeout):
             return TimedOutError(
                 f"{address} did not answer {call} in time (option requestTimeout, "

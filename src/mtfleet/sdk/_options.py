@@ -44,6 +44,9 @@ class Options:
     """Everything that `MetaApi` was told, checked. It holds no token."""
 
     addresses: Mapping[Service, str]
+    """Without user name and password."""
+    gate: tuple[str, Secret] | None
+    """User name and password that the address held, for a proxy that asks for them."""
     region: str
     application: str
     request_timeout: float
@@ -89,8 +92,10 @@ def read_options(opts: Mapping[str, Any] | None) -> Options:
     region = _text(given, "region", DEFAULT_REGION)
     if not _LABEL.fullmatch(region):
         raise invalid("region", "give the id of a region, for example 'vint-hill'", region)
+    addresses, gate = _addresses(given, region)
     return Options(
-        addresses=_addresses(given, region),
+        addresses=addresses,
+        gate=gate,
         region=region,
         application=_text(given, "application", "MetaApi"),
         request_timeout=_number(given, "requestTimeout", 60.0, above=0),
@@ -123,24 +128,26 @@ def without_credentials(url: httpx2.URL) -> str:
     return str(url.copy_with(userinfo=b"")) if url.userinfo else str(url)
 
 
-def _addresses(given: Mapping[str, Any], region: str) -> Mapping[Service, str]:
+def _addresses(
+    given: Mapping[str, Any], region: str
+) -> tuple[Mapping[Service, str], tuple[str, Secret] | None]:
     domain = _text(given, "domain", "")
     url = _text(given, "url", "") or (
         "" if domain else os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL
     )
     if url:
-        base = _base_url(url)
-        return {"provisioning": base, "client": base, "profile": base}
+        base, gate = _base_url(url)
+        return {"provisioning": base, "client": base, "profile": base}, gate
     if not _HOST.fullmatch(domain):
         raise invalid("domain", "give a host name such as 'example.com', without scheme and path", domain)
     return {
         "provisioning": f"https://mt-provisioning-api-v1.{domain}",
         "client": f"https://mt-client-api-v1.{region}.{domain}",
         "profile": f"https://profile-api-v1.{domain}",
-    }
+    }, None
 
 
-def _base_url(text: str) -> str:
+def _base_url(text: str) -> tuple[str, tuple[str, Secret] | None]:
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
@@ -149,7 +156,8 @@ def _base_url(text: str) -> str:
         raise invalid(
             "url", "give scheme, host and port, for example http://127.0.0.1:8080", without_credentials(url)
         )
-    return str(url).rstrip("/")
+    gate = (url.username, Secret(url.password)) if url.userinfo else None
+    return without_credentials(url).rstrip("/"), gate
 
 
 def _retry(given: Mapping[str, Any]) -> Retry:
