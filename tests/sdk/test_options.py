@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from mtfleet import MetaApi, NetworkException, ValidationException
+from mtfleet import ApiException, MetaApi, NetworkException, ValidationException
 from mtfleet.testing.http import TOKEN, ScriptedServer, account_body, error, ok
 
 
@@ -173,7 +173,7 @@ async def test_the_token_shows_nowhere(
     async with MetaApi(TOKEN, options) as api:
         shown.append(repr(api))
         for _ in range(2):
-            with pytest.raises(Exception, match=".") as caught:
+            with pytest.raises(ApiException) as caught:
                 await api.metatrader_account_api.get_account("a")
             shown += [api.format_error(caught.value), repr(caught.value)]
             shown += traceback.format_exception(caught.value)

@@ -115,7 +115,7 @@ async def test_long_work_is_bounded_and_can_be_taken_up_again(
         working(Retry_After="60"), working(Retry_After="60"), working("still at it", Retry_After="60")
     )
     async with MetaApi(TOKEN, options) as api:
-        with pytest.raises(TimeoutException, match="still at it") as caught:
+        with pytest.raises(TimeoutException, match=r"still at it") as caught:
             await api.metatrader_account_api.create_account(NEW)
         transaction = server.requests[0].headers["transaction-id"]
         assert clock.slept == [60, 30]
@@ -158,7 +158,7 @@ async def test_no_retries_if_not_wanted(options: dict[str, Any], server: Scripte
     options["retryOpts"] = {"retries": 0}
     server.will(httpx2.ConnectError("refused"))
     async with MetaApi(TOKEN, options) as api:
-        with pytest.raises(NetworkException, match="mtfleet.test"):
+        with pytest.raises(NetworkException, match=r"mtfleet\.test"):
             await api.metatrader_account_api.get_account("a")
 
 

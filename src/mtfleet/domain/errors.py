@@ -66,7 +66,7 @@ class MtfleetError(Exception):
         details: "str | Mapping[str, Any] | Sequence[FieldProblem] | None" = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.message: str = message or (type(self).__doc__ or "").strip().splitlines()[0]
         self.details: Any = details
         self.metadata: Any = metadata
         super().__init__(self.message)
