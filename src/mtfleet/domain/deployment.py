@@ -88,6 +88,39 @@ class Deployment(Value, frozen=True, kw_only=True):
     """Whether the broker definitely refused the stored credentials; nothing is tried until they change."""
 
 
+class Phase(StrEnum):
+    """How far a host is with an account's terminal."""
+
+    WAITING = "waiting"
+    """Placed, but no lease or no free slot yet: nothing runs."""
+    STARTING = "starting"
+    """The terminal is being started, or its first attempt to connect is under way."""
+    RUNNING = "running"
+    """The terminal runs and its first attempt to connect has ended, whether it is connected now or not."""
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    """Proven: nothing of it runs, and the lease keeps everybody else from starting it."""
+    STUCK = "stuck"
+    """Stopping failed several times: the terminal may still run. It is tried again now and then."""
+
+
+class Observed(Value, frozen=True, kw_only=True):
+    """What the host that holds an account sees of it."""
+
+    account_id: AccountId
+    revision: int
+    """The revision of the desired state that this terminal was started for."""
+    phase: Phase
+    connection_status: ConnectionStatus
+    hops: list[Hop]
+    is_rejected: bool
+    """The broker definitely refused the credentials that this terminal was started with."""
+    has_failed: bool
+    """Starting the terminal has failed several times in a row; it is still tried now and then."""
+    credentials_mark: int
+    """Tells whether these are still the stored credentials; 0 before any were used."""
+
+
 FAILED_STATES = frozenset(
     {
         AccountState.DEPLOY_FAILED,
@@ -194,6 +227,118 @@ def credentials_changed(deployment: Deployment) -> Deployment:
     """Forget that the broker refused the former credentials; a draft becomes an undeployed account."""
     state = AccountState.UNDEPLOYED if deployment.state is AccountState.DRAFT else deployment.state
     return replace(deployment, is_rejected=False, state=state)
+
+
+def waiting_hops(since: Instant) -> list[Hop]:
+    """Return the hops of an account that nobody has begun to start."""
+    return [Hop(name=name, state=HopState.WAITING, since=since) for name in HopName]
+
+
+def failed_hops(name: HopName, since: Instant, error: str, details: str | None = None) -> list[Hop]:
+    """Return the hops when one before any terminal ran failed and is not tried again by itself."""
+    return [
+        Hop(name=hop, state=HopState.FAILED, since=since, last_error=error, details=details)
+        if hop is name
+        else Hop(name=hop, state=HopState.WAITING, since=since)
+        for hop in HopName
+    ]
+
+
+def is_wanted(deployment: Deployment) -> bool:
+    """Whether a terminal should run: wanted, and not with credentials that the broker refused."""
+    return (
+        deployment.desired is Desired.DEPLOYED
+        and not deployment.is_rejected
+        and deployment.state is not AccountState.DRAFT
+    )
+
+
+def on_program_start(deployment: Deployment, now: Instant) -> Deployment:
+    """Believe nothing of what a former run saw; what was decided stays."""
+    kept = deployment.hops if deployment.is_rejected else []
+    hops = waiting_hops(now) if is_wanted(deployment) else kept
+    return replace(deployment, connection_status=ConnectionStatus.DISCONNECTED, hops=hops)
+
+
+def on_starting(deployment: Deployment, observed: Observed) -> Deployment:
+    """A terminal for the present revision is on its way. A state that says how the last try ended stays."""
+    stays = deployment.state in (
+        AccountState.DEPLOYED,
+        AccountState.DEPLOY_FAILED,
+        AccountState.REDEPLOY_FAILED,
+    )
+    return _seen(deployment, observed, deployment.state if stays else AccountState.DEPLOYING)
+
+
+def on_running(deployment: Deployment, observed: Observed) -> Deployment:
+    """The terminal runs and its first attempt to connect has ended without a definite no."""
+    return _seen(deployment, observed, AccountState.DEPLOYED)
+
+
+def on_start_failed(deployment: Deployment, observed: Observed) -> Deployment:
+    """The terminal did not start, several times in a row. An account that was deployed once stays deployed:
+    its hops tell what is wrong."""
+    if deployment.state is AccountState.DEPLOYED:
+        return _seen(deployment, observed, AccountState.DEPLOYED)
+    return _seen(deployment, observed, _failure(deployment))
+
+
+def on_unplaceable(deployment: Deployment, error: str, now: Instant) -> Deployment:
+    """It can't be placed, e.g. because no password is stored; nothing is tried until someone deploys
+    again."""
+    same = deployment.hops and deployment.hops[0].last_error == error
+    return replace(
+        deployment,
+        state=_failure(deployment),
+        connection_status=ConnectionStatus.DISCONNECTED,
+        hops=deployment.hops if same else failed_hops(HopName.PLACEMENT, now, error),
+    )
+
+
+def on_rejected(deployment: Deployment, observed: Observed) -> Deployment:
+    """The broker definitely refused the stored credentials."""
+    return replace(_seen(deployment, observed, _failure(deployment)), is_rejected=True)
+
+
+def on_stopping(deployment: Deployment, observed: Observed) -> Deployment:
+    """A terminal that is not wanted (any more) still runs or is being stopped."""
+    match deployment.desired:
+        case Desired.UNDEPLOYED:
+            return _seen(deployment, observed, AccountState.UNDEPLOYING)
+        case Desired.DELETED:
+            return _seen(deployment, observed, AccountState.DELETING)
+        case Desired.DEPLOYED:
+            return _seen(deployment, observed, deployment.state)
+
+
+def on_stopped(deployment: Deployment, observed: Observed) -> Deployment:
+    """Nothing of a terminal that is not wanted (any more) runs."""
+    match deployment.desired:
+        case Desired.UNDEPLOYED:
+            return replace(_seen(deployment, observed, AccountState.UNDEPLOYED), hops=[])
+        case Desired.DELETED:
+            return replace(_seen(deployment, observed, AccountState.DELETING), hops=[])
+        case Desired.DEPLOYED:
+            return on_starting(deployment, observed)
+
+
+def on_stop_failed(deployment: Deployment, observed: Observed) -> Deployment:
+    """A terminal that is not wanted (any more) can't be stopped."""
+    match deployment.desired:
+        case Desired.UNDEPLOYED:
+            return _seen(deployment, observed, AccountState.UNDEPLOY_FAILED)
+        case Desired.DELETED:
+            return _seen(deployment, observed, AccountState.DELETE_FAILED)
+        case Desired.DEPLOYED:
+            return _seen(deployment, observed, _failure(deployment))
+
+
+def _failure(deployment: Deployment) -> AccountState:
+    return AccountState.REDEPLOY_FAILED if deployment.is_redeploy else AccountState.DEPLOY_FAILED
+
+
+def _seen(deployment: Deployment, observed: Observed, state: AccountState) -> Deployment:
+    return replace(deployment, state=state, connection_status=observed.connection_status, hops=observed.hops)
 
 
 def _refuse_deleted(deployment: Deployment) -> None:

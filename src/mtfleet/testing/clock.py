@@ -61,7 +61,7 @@ class FakeClock:
         await settle()
 
     async def run_until(
-        self, condition: Callable[[], bool], *, within_seconds: float = 600.0, step_seconds: float = 0.05
+        self, condition: Callable[[], bool], *, within_seconds: float = 600.0, step_seconds: float = 0.25
     ) -> None:
         """Move time in steps until `condition()` holds, also when threads (a database) have a part in it.
 

@@ -1,0 +1,220 @@
+"""The fleet's face: bring accounts to life, and read from those that live."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from mtfleet.domain.deployment import (
+    ConnectionStatus,
+    Deployment,
+    HopName,
+    HopState,
+    Observed,
+    Phase,
+    is_wanted,
+)
+from mtfleet.domain.errors import DetailCode, NotFoundError, NotSynchronizedError, TimedOutError
+from mtfleet.domain.ids import AccountId, Symbol
+from mtfleet.domain.market import AccountInformation, Price, ServerTime
+from mtfleet.domain.symbols import SymbolSpecification
+from mtfleet.domain.values import Clock
+from mtfleet.engines.base import Engine, Query, QueryKind
+from mtfleet.fleet.credentials import OpensSecrets
+from mtfleet.fleet.host import Host
+from mtfleet.fleet.leases import StoreLeases
+from mtfleet.fleet.settings import FleetSettings
+from mtfleet.fleet.supervisor import Supervisor
+from mtfleet.fleet.timers import Limit
+from mtfleet.store.base import Store
+from mtfleet.terminals.base import Terminals
+
+log = structlog.get_logger(__name__)
+
+
+class Fleet:
+    """All accounts of a store, kept as they are wanted, by this program's host.
+
+    Make it and use it in one event loop: `await start()`, then `wake` after each committed change of what is
+    wanted; `await stop()` leaves what is wanted as it is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        vault: OpensSecrets,
+        engine: Engine,
+        terminals: Mapping[str, Terminals],
+        clock: Clock,
+        random: Callable[[], float],
+        settings: FleetSettings | None = None,
+    ) -> None:
+        """`random` returns numbers in `[0, 1)`. Give `settings` a `holder` that no other program uses."""
+        self._store = store
+        self._engine = engine
+        self._settings = settings or FleetSettings()
+        self._host = Host(
+            leases=StoreLeases(store, clock, self._settings.holder),
+            terminals=terminals,
+            vault=vault,
+            clock=clock,
+            random=random,
+            settings=self._settings,
+        )
+        self._supervisor = Supervisor(
+            store,
+            engine,
+            self._host.timers,
+            clock,
+            self._settings,
+            needs_server_files=any(kind.capabilities.needs_server_files for kind in terminals.values()),
+        )
+
+    async def start(self) -> None:
+        """Recover: nothing that a former run saw is believed, deployed accounts come back, and whatever was
+        under way is finished. Returns when all of that is planned. Raises what the store raises."""
+        await self._host.start(self._engine.join(self._host))
+        try:
+            await self._supervisor.start()
+        except BaseException:
+            await self._host.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all terminals within a bounded time and give back their leases. Repeating it is harmless."""
+        await self._supervisor.stop()
+        await self._host.stop()
+
+    def wake(self, account_ids: Iterable[AccountId]) -> None:
+        """Look at these soon. Call it after the transaction that changed what is wanted; never blocks."""
+        self._supervisor.wake(account_ids)
+
+    def check_lease(self, account_id: AccountId) -> int:
+        """Return the epoch under which this program may trade for the account, right before each order.
+
+        Raises `NotSynchronizedError` when another program may run it by now.
+        """
+        return self._host.check_lease(account_id)
+
+    # Reads of a live account. All raise `NotFoundError` (`E_NOT_DEPLOYED`), `TimedOutError` naming the hop
+    # that is not passed, `NotSynchronizedError` while its state is being loaded, and what the terminal
+    # raises.
+
+    async def account_information(
+        self, account_id: AccountId, *, refresh: bool = False, timeout_seconds: float | None = None
+    ) -> AccountInformation:
+        """Return the account's state at its broker. It is asked for each time, so `refresh` changes nothing
+        yet."""
+        answer = await self._ask(account_id, Query(kind=QueryKind.ACCOUNT_INFORMATION), timeout_seconds)
+        assert isinstance(answer, AccountInformation)  # noqa: S101 - the port says so
+        return answer
+
+    async def symbols(self, account_id: AccountId, *, timeout_seconds: float | None = None) -> list[Symbol]:
+        """Return the names of all symbols that the broker offers, in the broker's order."""
+        answer = await self._ask(account_id, Query(kind=QueryKind.SYMBOLS), timeout_seconds)
+        return list(answer)
+
+    async def specification(
+        self, account_id: AccountId, symbol: Symbol, *, timeout_seconds: float | None = None
+    ) -> SymbolSpecification:
+        """Return a symbol's specification. Raises `NotFoundError` for one that the broker does not have."""
+        query = Query(kind=QueryKind.SPECIFICATION, symbol=symbol)
+        answer = await self._ask(account_id, query, timeout_seconds)
+        assert isinstance(answer, SymbolSpecification)  # noqa: S101 - the port says so
+        return answer
+
+    async def price(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        *,
+        keep_subscription: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Price:
+        """Return the newest quote. Terminals quote when asked, so `keep_subscription` changes nothing yet."""
+        answer = await self._ask(account_id, Query(kind=QueryKind.PRICE, symbol=symbol), timeout_seconds)
+        assert isinstance(answer, Price)  # noqa: S101 - the port says so
+        return answer
+
+    async def server_time(self, account_id: AccountId, *, timeout_seconds: float | None = None) -> ServerTime:
+        """Return the broker's clock."""
+        answer = await self._ask(account_id, Query(kind=QueryKind.SERVER_TIME), timeout_seconds)
+        assert isinstance(answer, ServerTime)  # noqa: S101 - the port says so
+        return answer
+
+    async def _ask(self, account_id: AccountId, query: Query, timeout_seconds: float | None) -> Any:
+        seconds = self._settings.read_seconds if timeout_seconds is None else timeout_seconds
+        limit = Limit(self._host.timers, seconds)
+        is_asked = False
+        try:
+            async with limit:
+                await self._until_connected(account_id)
+                is_asked = True
+                return await self._engine.request(account_id, query)
+        except TimeoutError:
+            if is_asked:
+                raise TimedOutError(
+                    f"The terminal is connected but did not answer {query.kind.value} within {seconds:g} s. "
+                    "Try again; if it lasts, redeploy the account."
+                ) from None
+            raise _not_ready(self._engine.observed(account_id), seconds) from None
+
+    async def _until_connected(self, account_id: AccountId) -> None:
+        seen = self._engine.observed(account_id)
+        if seen is not None and seen.connection_status is ConnectionStatus.CONNECTED:
+            return
+        changed = asyncio.Event()
+        unsubscribe = self._engine.subscribe(account_id, lambda _: changed.set())
+        try:
+            while seen is None or seen.connection_status is not ConnectionStatus.CONNECTED:
+                if seen is None or _is_going(seen):
+                    await self._require_wanted(account_id)
+                await changed.wait()
+                changed.clear()
+                seen = self._engine.observed(account_id)
+        finally:
+            unsubscribe()
+
+    async def _require_wanted(self, account_id: AccountId) -> None:
+        """Raise unless a terminal of this account is wanted, and so will come."""
+        async with self._store.reader() as tx:
+            deployment = await tx.deployments.get(account_id)
+        if deployment is not None and is_wanted(deployment):
+            return
+        raise _not_deployed(deployment)
+
+
+def _is_going(seen: Observed) -> bool:
+    return seen.phase in (Phase.STOPPING, Phase.STOPPED, Phase.STUCK)
+
+
+def _not_deployed(deployment: Deployment | None) -> NotFoundError:
+    text = "The account is not deployed"
+    if deployment is not None:
+        failed = next((hop for hop in deployment.hops if hop.state is HopState.FAILED), None)
+        text += f" (state {deployment.state.value})"
+        if failed is not None:
+            text += f"; hop {failed.name.value} failed: {failed.last_error}"
+    return NotFoundError(f"{text}. Deploy it first.", details=DetailCode.NOT_DEPLOYED)
+
+
+def _not_ready(seen: Observed | None, seconds: float) -> TimedOutError | NotSynchronizedError:
+    """Name the hop that is not passed, its last error and when it is tried again."""
+    hop = next((hop for hop in seen.hops if hop.state is not HopState.PASSED), None) if seen else None
+    if hop is None:
+        return TimedOutError(
+            f"The account was not connected within {seconds:g} s; hop placement: no host has taken it yet. "
+            "Try again in a moment."
+        )
+    if hop.name is HopName.SYNCHRONIZATION and hop.state is HopState.TRYING:
+        return NotSynchronizedError(
+            f"The account's state is still being loaded from its broker after {seconds:g} s. "
+            "Try again in a moment."
+        )
+    text = f"The account was not connected within {seconds:g} s; hop {hop.name.value}: {hop.state.value}"
+    if hop.last_error:
+        text += f", last error: {hop.last_error}"
+    if hop.next_try_at is not None:
+        text += f" Next try at {hop.next_try_at.to_wire()}."
+    return TimedOutError(text)
