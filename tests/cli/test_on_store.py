@@ -49,7 +49,7 @@ def test_a_name_that_is_taken_and_a_user_that_is_not_there(run: Run, installed: 
 
 async def test_keys_are_rotated(run: Run, installed: Path) -> None:
     where = ("--data-dir", str(installed))
-    assert await asyncio.to_thread(run, "users", "create", "alice", *where)
+    assert (await asyncio.to_thread(run, "users", "create", "alice", *where)).exit_code == 0
     before = await _data_keys(installed)
     done = await asyncio.to_thread(run, "vault", "rotate", "--json", *where)
     assert done.exit_code == 0, done.output
