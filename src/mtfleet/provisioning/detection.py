@@ -72,11 +72,17 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 class Detection:
     """Tries accounts at their brokers, a bounded number at once."""
 
-    def __init__(self, terminals: Mapping[str, Terminals], clock: Clock, options: Options) -> None:
+    def __init__(
+        self,
+        terminals: Mapping[str, Terminals],
+        clock: Clock,
+        options: Options,
+        places: asyncio.Semaphore,
+    ) -> None:
         self._terminals = terminals
         self._clock = clock
         self._options = options
-        self._places = asyncio.Semaphore(options.max_detections)
+        self._places = places
 
     async def detect(self, subject: ProbeSubject, enter: Enter) -> Findings:
         """Log in and find out the broker's settings.

@@ -26,7 +26,7 @@ from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Clock, Instant
 from mtfleet.provisioning.options import Options, default_options
 from mtfleet.provisioning.ports import Sealer
-from mtfleet.provisioning.stored_errors import from_plain, to_plain
+from mtfleet.provisioning.stored_errors import from_plain, is_policy, to_plain
 from mtfleet.security.audit import record
 from mtfleet.store.base import OPERATIONS, Operation, SealedSecret, Store, Transaction
 from mtfleet.wire.json import convert, encode, to_builtins
@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 MAX_RUNNING = 2000
 """How many operations may be under way; more are refused with 429."""
 FORGET_EVERY_SECONDS = 3600.0
+KEEP_SYSTEM_FAILURE_SECONDS = 10.0
+"""How long a failure that nobody's request caused is repeated before the work is tried again."""
 _TRANSACTION_ID = re.compile(r"[\x20-\x7e]{1,64}")
 
 
@@ -108,6 +110,8 @@ class Operations:
         self._options = options or default_options()
         self._runs: dict[Key, _Run] = {}
         self._forgetting: asyncio.Task[None] | None = None
+        self.places = asyncio.Semaphore(self._options.max_detections)
+        """Places for work at brokers, shared by all who detect."""
 
     async def start(self) -> None:
         """Settle what a crash interrupted, and begin to forget what is old."""
@@ -132,12 +136,16 @@ class Operations:
         body: Any,
         result: ResultKind[T],
         work: Work[T],
+        *,
+        keep_failure_seconds: float | None = None,
     ) -> T | Accepted:
         """Do `work` once for this transaction id and return its result, or `Accepted` when it takes longer.
 
         `work` calls `Running.finish` in the transaction that stores its result. Errors that it raises are
         stored and raised again for every repeat. Raises `ValidationError` when the id is not valid or was
-        used with another body. Cancelling the caller does not cancel the work.
+        used with another body. Cancelling the caller does not cancel the work. A failure of this program or
+        of something it depends on is kept for a short time only, and any failure for `keep_failure_seconds`
+        if that is given; then a repeat starts the work again.
         """
         if transaction_id is not None and not _TRANSACTION_ID.fullmatch(transaction_id):
             raise invalid("transaction-id", "Send 1 to 64 printable ASCII characters, best 32 random ones.")
@@ -145,7 +153,7 @@ class Operations:
         request_hash = self.sealer.keyed_hash(_canonical(body), "operation")
         run = self._runs.get(key)
         if run is None:
-            run = self._begin(caller, key, request_hash, result, work)
+            run = self._begin(caller, key, request_hash, result, work, keep_failure_seconds)
         elif run.request_hash != request_hash:
             raise _other_body()
         await self._wait(run)
@@ -157,7 +165,13 @@ class Operations:
         return await self._answer(operation, result)
 
     def _begin(
-        self, caller: Caller, key: Key, request_hash: str, result: ResultKind[T], work: Work[T]
+        self,
+        caller: Caller,
+        key: Key,
+        request_hash: str,
+        result: ResultKind[T],
+        work: Work[T],
+        keep_failure_seconds: float | None,
     ) -> _Run:
         if len(self._runs) >= MAX_RUNNING:
             retry_at = Instant.of(self.clock.now() + timedelta(seconds=self._options.retry_after_seconds))
@@ -166,7 +180,7 @@ class Operations:
                 metadata={"recommendedRetryTime": retry_at.to_wire()},
             )
         run = _Run(request_hash, self.clock.monotonic())
-        run.task = asyncio.create_task(self._perform(caller, key, run, result, work))
+        run.task = asyncio.create_task(self._perform(caller, key, run, result, work, keep_failure_seconds))
         self._runs[key] = run
         run.task.add_done_callback(lambda task: self._ended(key, task))
         return run
@@ -177,7 +191,13 @@ class Operations:
             log.error("operation.failed", route=key[1], error=type(error).__name__)
 
     async def _perform(
-        self, caller: Caller, key: Key, run: _Run, result: ResultKind[T], work: Work[T]
+        self,
+        caller: Caller,
+        key: Key,
+        run: _Run,
+        result: ResultKind[T],
+        work: Work[T],
+        keep_failure_seconds: float | None,
     ) -> Operation:
         user_id, route, transaction_id = key
         wish = Operation(
@@ -191,8 +211,14 @@ class Operations:
         )
         async with self.store.transaction() as tx:
             operation = await tx.operations.begin(wish)
-        if operation.finished_at is not None or operation.request_hash != run.request_hash:
+        if operation.request_hash != run.request_hash:
             return operation
+        if operation.finished_at is not None:
+            if not self._is_to_be_tried_again(operation, keep_failure_seconds):
+                return operation
+            operation = replace(
+                wish, entity_id=operation.entity_id
+            )  # the id stays: it may have reached a broker
         running = Running(self, operation, run, result)
         try:
             await work(running)
@@ -209,6 +235,14 @@ class Operations:
                 ),
             )
         return running.operation
+
+    def _is_to_be_tried_again(self, operation: Operation, keep_failure_seconds: float | None) -> bool:
+        if operation.is_success or operation.finished_at is None:
+            return False
+        if keep_failure_seconds is None and is_policy(operation.outcome):
+            return False
+        age = (self.clock.now() - operation.finished_at).total_seconds()
+        return age >= (KEEP_SYSTEM_FAILURE_SECONDS if keep_failure_seconds is None else keep_failure_seconds)
 
     async def _fail(self, caller: Caller, operation: Operation, error: MtfleetError) -> Operation:
         failed = replace(operation, finished_at=self.clock.now(), is_success=False, outcome=to_plain(error))

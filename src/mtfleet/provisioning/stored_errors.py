@@ -13,6 +13,7 @@ from mtfleet.domain.errors import (
     MtfleetError,
     NotFoundError,
     NotSynchronizedError,
+    PolicyError,
     TimedOutError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -50,6 +51,11 @@ def from_plain(plain: dict[str, Any]) -> MtfleetError:
     """Return an error equal to the stored one, of the class that its name stands for."""
     kind = _CLASSES.get(plain["error"], InternalError)
     return kind(plain["message"], details=_details(plain.get("details")), metadata=plain.get("metadata"))
+
+
+def is_policy(plain: dict[str, Any]) -> bool:
+    """Whether the stored error tells of something that the caller can change."""
+    return issubclass(_CLASSES.get(plain["error"], InternalError), PolicyError)
 
 
 def _details(details: Any) -> Any:
