@@ -27,7 +27,13 @@ def list_brokers(remote: Remote, out: Output) -> None:
     if out.as_json:
         out.json(items)
         return
-    columns = [("Server", "name"), ("Platform", "platform"), ("Broker", "broker")]
+    columns = [
+        ("Server", "server"),
+        ("Platform", "platform"),
+        ("Company", "company"),
+        ("Time zone", "timezone"),
+        ("What it is for", "description"),
+    ]
     out.table(items, columns, empty="No simulated brokers.")
 
 

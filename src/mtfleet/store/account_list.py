@@ -2,9 +2,9 @@
 
 There are several ways to walk a user's accounts in order: through the index of all, of one state, of one
 connection status, of one profile, or through the text index. Which one meets the wanted accounts soonest
-depends on the data, and no statistics are needed to know: all ways that a filter offers are walked side by
-side, in steps that double, and the first to fill the page (or to come to its end) wins. So the cost is a
-small multiple of what the best way needs.
+depends on the data, and no statistics are needed to know: all ways that a filter offers are walked in steps,
+the next step always on the way that promises the page soonest by what it gave so far. The first to fill the
+page, or to come to its end, wins. So the cost is a small multiple of what the best way needs.
 """
 
 from abc import ABC, abstractmethod
@@ -83,6 +83,7 @@ class _Walk(ABC):
         self._wanted = wanted
         self._unit = wanted.unit
         self._shown = shown
+        self.looked_at = 0
         self.matched = 0
         self.rows: list[AnyRow] = []
         """The wanted ones from the page's offset on."""
@@ -91,6 +92,20 @@ class _Walk(ABC):
     @property
     def is_done(self) -> bool:
         return self.is_at_end or self.matched >= self._wanted.needed
+
+    @property
+    def promised_cost(self) -> float:
+        """Return how many accounts this way will have looked at when the page is full, at its rate so far."""
+        missing = self._wanted.needed - self.matched
+        return self.looked_at + missing * (self.looked_at + 1) / (self.matched + 1)
+
+    async def go_on(self) -> None:
+        """Take a step of a size that may fill the page, but at most double what was looked at."""
+        missing = self._wanted.needed - self.matched
+        wished = missing * (self.looked_at + 1) // (self.matched + 1) + missing // 8
+        size = max(_SMALLEST_STEP, min(wished, max(self._wanted.needed, self.looked_at)))
+        await self.step(size)
+        self.looked_at += size
 
     def _take(self, found: Sequence[AnyRow]) -> None:
         skipped = max(0, self._wanted.criteria.offset - self.matched)
@@ -177,6 +192,7 @@ class _FullTextWalk(_Walk):
         statement = select(*self._shown).where(
             self._unit.among(accounts.c.position, positions), *self._wanted.conditions(accounts.c)
         )
+        statement = statement.with_hint(accounts, "INDEXED BY ix_accounts_position", "sqlite")
         statement = statement.order_by(*_order(accounts.c)).limit(self._wanted.needed - self.matched)
         self._take(await self._unit.rows(statement))
 
@@ -185,19 +201,32 @@ class _FullTextWalk(_Walk):
         return [row[0] for row in await self._unit.rows(text(_TEXT_ROWS), parameters)]
 
 
-class _Lookup(_Walk):
-    """Look up all candidates at once, in no order: by ids, or in PostgreSQL's text index."""
+class _IdLookup(_Walk):
+    """Look up all accounts with the wanted ids at once."""
 
-    def __init__(self, wanted: _Wanted, shown: Shown, *candidates: Condition) -> None:
-        super().__init__(wanted, shown)
-        self._candidates = candidates
+    _candidates: tuple[Condition, ...] = ()
 
     async def step(self, size: int) -> None:
         criteria = self._wanted.criteria
         statement = select(*self._shown).where(*self._candidates, *self._wanted.conditions(accounts.c))
+        # The key's own index: the planner would rather walk all accounts in order.
+        statement = statement.with_hint(accounts, "INDEXED BY sqlite_autoindex_accounts_1", "sqlite")
         statement = statement.order_by(*_order(accounts.c)).limit(criteria.limit).offset(criteria.offset)
         self.rows = list(await self._unit.rows(statement))
         self.is_at_end = True
+
+
+class _GinLookup(_IdLookup):
+    """Look up all candidates of PostgreSQL's text index at once; they come in no order."""
+
+    def __init__(self, wanted: _Wanted, shown: Shown, folded: str) -> None:
+        super().__init__(wanted, shown)
+        self._candidates = (in_text_index(wanted.unit, wanted.user_id, folded),)
+
+    @property
+    def promised_cost(self) -> float:
+        """Return a guess: it costs as much as there are candidates, however small the page is."""
+        return 4.0 * self._wanted.needed
 
 
 def _order(c: Columns) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
@@ -230,7 +259,7 @@ async def find_rows(
         return [], 0 if with_count else None
     walks = _index_walks(wanted, shown)
     if criteria.ids is not None:
-        by_ids = _Lookup(wanted, shown)
+        by_ids = _IdLookup(wanted, shown)
         await by_ids.step(0)
         rows: Sequence[AnyRow] = by_ids.rows
     elif len(walks) == 1 and wanted.folded is None:
@@ -238,7 +267,7 @@ async def find_rows(
     else:
         winner = await _race(wanted, shown, walks)
         rows = winner.rows
-        if winner.matched < wanted.needed and not isinstance(winner, _Lookup):
+        if winner.matched < wanted.needed and not isinstance(winner, _IdLookup):
             total = winner.matched
     if with_count and total is None:
         total = await _count(wanted)
@@ -258,23 +287,17 @@ def _matches_nothing(criteria: AccountFilter) -> bool:
 
 async def _race(wanted: _Wanted, shown: Shown, walks: Sequence[_IndexWalk]) -> _Walk:
     ways: list[_Walk] = [*walks]
-    last_resort: _Walk | None = None
-    if wanted.folded is not None and wanted.unit.is_sqlite:
-        ways.insert(0, _FullTextWalk(wanted, shown, wanted.folded))
-    elif wanted.folded is not None:
-        # Costs as much as there are candidates, however small the page: try the walks first.
-        candidates = in_text_index(wanted.unit, wanted.user_id, wanted.folded)
-        last_resort = _Lookup(wanted, shown, candidates)
-    size = first = max(_SMALLEST_STEP, wanted.needed)
+    if wanted.folded is not None:
+        ways.append(
+            _FullTextWalk(wanted, shown, wanted.folded)
+            if wanted.unit.is_sqlite
+            else _GinLookup(wanted, shown, wanted.folded)
+        )
     while True:
-        for way in ways:
-            await way.step(size)
-            if way.is_done:
-                return way
-        if last_resort is not None and size >= 2 * first:
-            await last_resort.step(size)
-            return last_resort
-        size *= 2
+        way = min(ways, key=lambda way: way.promised_cost)
+        await way.go_on()
+        if way.is_done:
+            return way
 
 
 async def _count(wanted: _Wanted) -> int:

@@ -54,10 +54,10 @@ class SqlAccounts(base.Accounts):
     ) -> None:
         """Store many at once: much faster than one by one."""
         is_replica = primary_id is not None
-        taken: dict[int, int] = {}
+        moments = [to_milliseconds(account.created_at) for account, _ in entries]
+        positions = [None] * len(moments) if is_replica else await self._free_positions(moments)
         rows = []
-        for account, deployment in entries:
-            created_at = to_milliseconds(account.created_at)
+        for (account, deployment), created_at, position in zip(entries, moments, positions, strict=True):
             rows.append(
                 {
                     "id": account.id,
@@ -65,7 +65,7 @@ class SqlAccounts(base.Accounts):
                     "primary_account_id": primary_id,
                     "listed_for": None if is_replica else account.user_id,
                     "created_at": created_at,
-                    "position": None if is_replica else await self._free_position(created_at, taken),
+                    "position": position,
                     "region": account.region,
                     "provisioning_profile_id": None if is_replica else account.provisioning_profile_id,
                     "version": account.version,
@@ -79,16 +79,20 @@ class SqlAccounts(base.Accounts):
         if not is_replica:
             await add_to_index(self._unit, [_indexed(row) for row in rows])
 
-    async def _free_position(self, created_at: int, taken: dict[int, int]) -> int | None:
-        if not self._unit.is_sqlite:
-            return None  # PostgreSQL's index is not ordered by it
-        if created_at not in taken:
-            low = first_position(created_at)
-            within = (accounts.c.position >= low, accounts.c.position < first_position(created_at + 1))
-            highest = await self._unit.scalar(select(func.max(accounts.c.position)).where(*within))
-            taken[created_at] = low - 1 if highest is None else highest
-        taken[created_at] += 1
-        return taken[created_at]
+    async def _free_positions(self, moments: Sequence[int]) -> Sequence[int | None]:
+        """Return the next position for each account created at these moments."""
+        if not self._unit.is_sqlite or not moments:
+            return [None] * len(moments)  # PostgreSQL's text index is not ordered by it
+        low, high = first_position(min(moments)), first_position(max(moments) + 1)
+        statement = select(accounts.c.created_at, func.max(accounts.c.position))
+        statement = statement.where(accounts.c.position >= low, accounts.c.position < high)
+        statement = statement.with_hint(accounts, "INDEXED BY ix_accounts_position", "sqlite")
+        taken = {row[0]: row[1] for row in await self._unit.rows(statement.group_by(accounts.c.created_at))}
+        positions = []
+        for moment in moments:
+            taken[moment] = taken.get(moment, first_position(moment) - 1) + 1
+            positions.append(taken[moment])
+        return positions
 
     async def get(self, user_id: UserId, account_id: AccountId) -> Account | None:
         mine = (accounts.c.id == account_id, accounts.c.listed_for == user_id)
@@ -176,10 +180,6 @@ class SqlAccounts(base.Accounts):
         if region is not None:
             conditions.append(accounts.c.region == region)
         return int(await self._unit.scalar(select(func.count()).select_from(accounts).where(*conditions)))
-
-    async def owner(self, account_id: AccountId) -> UserId | None:
-        found = await self._unit.scalar(select(accounts.c.user_id).where(accounts.c.id == account_id))
-        return None if found is None else UserId(found)
 
     async def using_profile(self, user_id: UserId, profile_id: ProfileId) -> int:
         using = and_(accounts.c.listed_for == user_id, accounts.c.provisioning_profile_id == profile_id)

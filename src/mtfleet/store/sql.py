@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import event, text
+from sqlalchemy import FromClause, event, text
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,7 +23,7 @@ from mtfleet.store.migrations import REVISIONS
 from mtfleet.store.operations import SqlLinks, SqlOperations, SqlQuotas
 from mtfleet.store.profiles import SqlExperts, SqlProfiles
 from mtfleet.store.secrets import SqlSecrets
-from mtfleet.store.unit import Unit, translate
+from mtfleet.store.unit import Unit, refuse_unstorable, translate
 from mtfleet.store.users import SqlAudit, SqlTokens, SqlUsers
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -109,8 +110,10 @@ async def open_store(url: str, *, clock: Clock, is_durable: bool = True) -> SqlS
         _create_file(Path(str(parsed.database)), place)
         writer, reader = _sqlite_engines(parsed, is_durable=is_durable)
     else:
-        place = f"The PostgreSQL database {parsed.render_as_string(hide_password=True)}"
+        place = f"The PostgreSQL database {parsed.database} on {parsed.host or 'the local server'}"
         writer, reader = _postgresql_engines(parsed)
+    for engine in {writer.sync_engine, reader.sync_engine}:
+        event.listen(engine, "before_cursor_execute", _check_parameters)
     store = SqlStore(writer, reader, place)
     try:
         await _bring_up_to_date(store, writer, place, clock)
@@ -137,6 +140,12 @@ def _parse(url: str) -> URL:
 _URL_ADVICE = "The database URL can't be used. Write sqlite:///PATH for a file, or postgresql://USER:PASSWORD@HOST/DATABASE."
 
 
+def _check_parameters(
+    _connection: Any, _cursor: Any, _statement: str, parameters: Any, _context: Any, _many: bool
+) -> None:
+    refuse_unstorable(parameters)
+
+
 def _create_file(path: Path, place: str) -> None:
     """Make the file before SQLite does, so that nobody else may read it."""
     try:
@@ -159,7 +168,16 @@ def _sqlite_engines(url: URL, *, is_durable: bool) -> tuple[AsyncEngine, AsyncEn
     return writer, reader
 
 
+class _HintingCompiler(SQLiteCompiler):
+    """Writes `with_hint` into statements, which SQLAlchemy does not do for SQLite: `INDEXED BY …`."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 def _prepare(engine: AsyncEngine, pragmas: list[str], begin: str) -> None:
+    engine.dialect.statement_compiler = _HintingCompiler
+
     @event.listens_for(engine.sync_engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver

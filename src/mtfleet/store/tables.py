@@ -53,7 +53,7 @@ accounts = Table(
     Column("listed_for", TEXT),
     Column("created_at", BigInteger, nullable=False),
     # Order of `created_at`, unique: the row's number in the text index of SQLite.
-    Column("position", BigInteger, unique=True),
+    Column("position", BigInteger),
     Column("region", TEXT, nullable=False),
     Column("provisioning_profile_id", TEXT),
     Column("version", Integer, nullable=False),
@@ -74,6 +74,7 @@ accounts = Table(
     Index("ix_accounts_list_by_state", "listed_for", "state", "created_at", "id"),
     Index("ix_accounts_list_by_connection", "listed_for", "connection_status", "created_at", "id"),
     Index("ix_accounts_list_by_profile", "listed_for", "provisioning_profile_id", "created_at", "id"),
+    Index("ix_accounts_position", "position", unique=True),
     Index("ix_accounts_primary", "primary_account_id", "created_at", "id"),
     Index("ix_accounts_user_region", "user_id", "region"),
 )

@@ -34,9 +34,8 @@ _BATCH = 2000
 class Unit:
     """A connection inside a transaction, with the few ways in which the repositories use it.
 
-    Text that no database can hold (NUL characters, lone surrogates) raises `ValidationError` before
-    anything is
-    sent. Trouble outside raises `StoreUnavailable`.
+    Text that no database can hold (NUL characters, lone surrogates) raises `ValidationError` before anything
+    is sent. Trouble outside raises `StoreUnavailable`.
     """
 
     def __init__(self, connection: AsyncConnection, place: str, *, is_writing: bool) -> None:
@@ -47,7 +46,6 @@ class Unit:
 
     async def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[AnyRow]:
         """Run a statement and return all rows."""
-        _refuse_unstorable(parameters)
         try:
             return (await self._connection.execute(statement, parameters)).all()
         except (SQLAlchemyError, OSError, UnicodeError) as error:
@@ -65,7 +63,6 @@ class Unit:
 
     async def change(self, statement: Executable, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it touched."""
-        _refuse_unstorable(parameters)
         try:
             return (await self._connection.execute(statement, parameters)).rowcount
         except (SQLAlchemyError, OSError, UnicodeError) as error:
@@ -74,8 +71,6 @@ class Unit:
     async def change_many(self, statement: Executable, many: Iterable[Parameters]) -> None:
         """Run a statement once for each set of parameters."""
         pending = list(many)
-        for parameters in pending:
-            _refuse_unstorable(parameters)
         try:
             for start in range(0, len(pending), _BATCH):
                 await self._connection.execute(statement, pending[start : start + _BATCH])
@@ -98,22 +93,22 @@ class Unit:
     def among(self, column: ColumnElement[Any], values: Iterable[str] | Iterable[int]) -> ColumnElement[bool]:
         """Return `column IN values` with one bound parameter, however many values there are."""
         listed = list(values)
-        _refuse_unstorable({"values": value} for value in listed)
+        refuse_unstorable(listed)
         if self.is_sqlite:
             each = func.json_each(bindparam(None, json.dumps(listed), Text, unique=True))
             return column.in_(select(each.table_valued("value").c.value))
         return column == any_(bindparam(None, listed, ARRAY(Text), unique=True))
 
 
-def _refuse_unstorable(parameters: Parameters | Iterable[Parameters] | None) -> None:
-    if parameters is None:
-        return
-    for one in [parameters] if isinstance(parameters, Mapping) else parameters:
-        for name, value in one.items():
-            if isinstance(value, str):
-                check_text(name, value)
-            elif isinstance(value, int) and value not in INT64:
-                raise ValidationError(f"{name}: {value} does not fit into 64 bits.")
+def refuse_unstorable(value: object) -> None:
+    """Raise `ValidationError` for a parameter, or a list of them, that no database takes."""
+    if isinstance(value, str):
+        check_text("A value", value)
+    elif isinstance(value, int) and value not in INT64:
+        raise ValidationError(f"{value} does not fit into 64 bits.")
+    elif isinstance(value, tuple | list):
+        for one in value:
+            refuse_unstorable(one)
 
 
 def check_text(name: str, text: str) -> None:

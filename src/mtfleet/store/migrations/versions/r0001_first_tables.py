@@ -55,7 +55,6 @@ def _accounts() -> None:
             ["primary_account_id"], ["accounts.id"], name="fk_accounts_primary_account_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
-        sa.UniqueConstraint("position", name="uq_accounts_position"),
     )
     op.create_index("ix_accounts_list", "accounts", ["listed_for", "created_at", "id"])
     op.create_index(
@@ -67,6 +66,7 @@ def _accounts() -> None:
         ["listed_for", "provisioning_profile_id", "created_at", "id"],
     )
     op.create_index("ix_accounts_list_by_state", "accounts", ["listed_for", "state", "created_at", "id"])
+    op.create_index("ix_accounts_position", "accounts", ["position"], unique=True)
     op.create_index("ix_accounts_primary", "accounts", ["primary_account_id", "created_at", "id"])
     op.create_index("ix_accounts_user_region", "accounts", ["user_id", "region"])
 
