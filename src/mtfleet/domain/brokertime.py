@@ -74,7 +74,8 @@ def offset_at(zone: str, switch_zone: str, utc: datetime) -> timedelta:
 def to_wall(zone: str, switch_zone: str, utc: datetime) -> datetime:
     """Return the broker's wall-clock time, naive, at the aware moment `utc`."""
     moment = utc.astimezone(UTC)
-    return moment.replace(tzinfo=None) + offset_at(zone, switch_zone, moment)
+    plain = datetime.combine(moment.date(), moment.time())  # no `Instant`, which would be in UTC
+    return plain + offset_at(zone, switch_zone, moment)
 
 
 def to_utc(zone: str, switch_zone: str, wall: datetime) -> datetime:

@@ -131,6 +131,8 @@ class TerminalDriver(ABC):
     be cancelled; a cancelled `start` or `connect` leaves nothing running that `stop` would not end.
     """
 
+    __slots__ = ()
+
     @abstractmethod
     async def start(self) -> None:
         """Start the terminal. Raises `TerminalStartFailed`. Starting a running terminal does nothing."""
@@ -185,7 +187,9 @@ class TerminalDriver(ABC):
     @abstractmethod
     async def hourly_bars(self, symbol: Symbol, start: datetime, end: datetime) -> list[BrokerBar]:
         """Return the bars of `[start, end)` in the broker's wall-clock time, ascending; what it has. For
-        detection."""
+        detection.
+
+        A naive `start` or `end` is a wall-clock time of the broker, an aware one a moment."""
 
 
 class DemoAccountRequest(msgspec.Struct, frozen=True, kw_only=True):
