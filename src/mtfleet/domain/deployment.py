@@ -113,6 +113,9 @@ class Observed(Value, frozen=True, kw_only=True):
     phase: Phase
     connection_status: ConnectionStatus
     hops: list[Hop]
+    is_holder: bool
+    """Whether that host holds the lease. Without it somebody else may know better, so nothing is written
+    down."""
     is_rejected: bool
     """The broker definitely refused the credentials that this terminal was started with."""
     has_failed: bool

@@ -73,7 +73,7 @@ class Holder(Protocol):
         ...
 
     def forget(self, account_ids: Iterable[AccountId]) -> None:
-        """Give back the leases of those that are stopped; others are left alone."""
+        """Let go of those that were told to stop and run nothing any more; others are left alone."""
         ...
 
     def observed(self, account_id: AccountId) -> Observed | None:

@@ -153,7 +153,7 @@ class Host:
         """See `Holder.forget`."""
         for account_id in account_ids:
             session = self._sessions.get(account_id)
-            if session is None or session.phase is not Phase.STOPPED:
+            if session is None or not session.runs_nothing:
                 continue
             session.dismiss()
             del self._sessions[account_id]

@@ -90,6 +90,7 @@ class LeaseKeeper:
     def give_back(self, account_id: AccountId) -> None:
         """Release the lease soon, before any new one of that account is asked for."""
         self._to_release[account_id] = None
+        self._held.discard(account_id)
         self._work.set()
 
     async def serve(self) -> None:

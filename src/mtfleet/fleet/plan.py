@@ -81,7 +81,7 @@ def plan(deployment: Deployment, running: Observed | None) -> Action | None:
 
 def reflect(deployment: Deployment, running: Observed) -> Deployment:
     """Return the deployment with what is seen written into it."""
-    if deployment.state is AccountState.DRAFT:
+    if deployment.state is AccountState.DRAFT or not running.is_holder:
         return deployment
     if deployment.desired is Desired.DEPLOYED and running.revision == deployment.revision:
         return _reflect_current(deployment, running)

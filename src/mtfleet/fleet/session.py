@@ -146,6 +146,11 @@ class Session:
         return self._must_stop or self._is_fenced
 
     @property
+    def runs_nothing(self) -> bool:
+        """Whether it was told to stop and has."""
+        return self._must_stop and self.driver is None and not self.is_stepping
+
+    @property
     def is_reconnecting(self) -> bool:
         return self._attempts > 0 and not self.is_stopping
 
@@ -163,6 +168,7 @@ class Session:
             phase=self.phase,
             connection_status=status,
             hops=self.trail.build(),
+            is_holder=self.epoch > 0,
             is_rejected=self._is_rejected,
             has_failed=self._has_failed,
             credentials_mark=self._credentials_mark,

@@ -391,11 +391,12 @@ _TRIED = frozenset(
 
 def _clear_away(account_id: AccountId, seen: Observed | None) -> Action | None:
     """An account that is no longer stored must not run."""
-    if seen is None:
+    if seen is None or seen.phase is Phase.STUCK:
         return None
-    if seen.phase is Phase.STOPPED:
-        return Forget(account_id)
-    return None if seen.phase in (Phase.STOPPING, Phase.STUCK) else Stop(account_id)
+    # The lease went with the account, so that its end may not be provable: what runs nothing may be
+    # forgotten.
+    ending = seen.phase in (Phase.STOPPING, Phase.STOPPED)
+    return Forget(account_id) if ending else Stop(account_id)
 
 
 def _mark(run: RunSettings) -> int:

@@ -23,7 +23,7 @@ from mtfleet.fleet.fleet import Fleet
 from mtfleet.fleet.settings import FleetSettings
 from mtfleet.store.base import ACCOUNTS, PASSWORD, Deployments, Lease, Leases, RunSettings, Store, Transaction
 from mtfleet.testing.clock import FakeClock
-from mtfleet.testing.scripted import ScriptedTerminals
+from mtfleet.testing.scripted import ScriptedDriver, ScriptedTerminals
 
 USER = UserId("0" * 32)
 
@@ -76,6 +76,8 @@ class MemoryDeployments(Deployments):
 
     async def put_many(self, deployments: Iterable[Deployment]) -> None:
         for deployment in deployments:
+            if deployment.account_id == self._store.poison:
+                raise OSError("this row can't be written")
             if deployment.account_id in self._store.deployments:
                 self._store.deployments[deployment.account_id] = deployment
                 self._store.history.append(deployment)
@@ -97,9 +99,12 @@ class MemoryLeases(Leases):
     async def acquire_many(
         self, account_ids: Sequence[AccountId], holder: str, now: Instant, expires_at: Instant
     ) -> dict[AccountId, Lease]:
+        self._store.refuse_if_cut_off(holder)
         taken = {}
         for id_ in account_ids:
             former = self._store.leases.get(id_)
+            if id_ not in self._store.accounts:
+                continue
             if former is None or former.holder == holder or former.expires_at <= now:
                 epoch = self._store.epochs[id_] = self._store.epochs.get(id_, 0) + 1
                 taken[id_] = self._store.leases[id_] = Lease(
@@ -108,8 +113,7 @@ class MemoryLeases(Leases):
         return taken
 
     async def renew(self, holder: str, now: Instant, expires_at: Instant) -> int:
-        if self._store.refuses_to_renew:
-            raise OSError("the disk is gone")
+        self._store.refuse_if_cut_off(holder)
         mine = [x for x in self._store.leases.values() if x.holder == holder and x.expires_at > now]
         for lease in mine:
             self._store.leases[lease.account_id] = replace(lease, expires_at=expires_at)
@@ -137,7 +141,8 @@ class MemoryAccounts:
         return found
 
     async def remove(self, account_id: AccountId) -> None:
-        for table in (self._store.accounts, self._store.deployments, self._store.passwords):
+        store = self._store
+        for table in (store.accounts, store.deployments, store.passwords, store.leases):
             cast("dict[AccountId, object]", table).pop(account_id, None)
 
 
@@ -160,9 +165,16 @@ class MemoryStore(Store):
         self.leases: dict[AccountId, Lease] = {}
         self.epochs: dict[AccountId, int] = {}
         self.audit: list[AuditEntry] = []
-        self.refuses_to_renew = False
+        self.cut_off: set[str] = set()
+        """Holders that can't reach the leases."""
+        self.poison: AccountId | None = None
+        """An account whose deployment can't be written."""
         self.failures: list[Exception] = []
         """Raised, one by one, by the next transactions."""
+
+    def refuse_if_cut_off(self, holder: str) -> None:
+        if holder in self.cut_off:
+            raise OSError("the network is gone")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -286,6 +298,20 @@ class World:
         await stopping
         if fleet in self.fleets:
             self.fleets.remove(fleet)
+
+    async def crash(self, fleet: Fleet) -> None:
+        """Let a program vanish, as `kill -9` does: its terminals go with it, and nothing is written any
+        more."""
+        host = fleet._host
+        tasks = [task for task in (fleet._supervisor._task, host._main) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for session in host._sessions.values():
+            if session.driver is not None:
+                cast("ScriptedDriver", session.driver).die(silently=True)
+            session.dismiss()
+        self.fleets.remove(fleet)
 
     async def close(self) -> None:
         """Make all terminals well behaved and stop all programs."""
