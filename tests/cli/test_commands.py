@@ -173,7 +173,7 @@ def test_the_vault_is_rotated_over_the_api(script: Script, run: Run) -> None:
 
 
 def test_what_a_server_offers(script: Script, run: Run) -> None:
-    script.on("GET", "/admin/brokers", Reply(200, [{"server": "Sandbox-MT5", "platform": "mt5"}]))
+    script.on("GET", "/admin/brokers", Reply(200, [{"name": "Sandbox-MT5", "platform": "mt5"}]))
     script.on("GET", "/known-mt-servers/4/search", Reply(200, {"Sandbox Markets Ltd": ["Sandbox-MT4"]}))
     script.on("GET", f"{MINE}/regions", Reply(200, ["vint-hill", "new-york"]))
     quota = {"region": "vint-hill", "maxAccounts": {"quota": 10, "usageInPercents": 50}}

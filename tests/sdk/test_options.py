@@ -1,5 +1,6 @@
 """How a client is made, and what it refuses."""
 
+import asyncio
 import logging
 import traceback
 from typing import Any
@@ -190,6 +191,31 @@ async def test_a_closed_client_says_so(options: dict[str, Any]) -> None:
     await api.close()
     with pytest.raises(ValidationException, match="closed"):
         await api.metatrader_account_api.get_account("a")
+
+
+def test_one_client_may_outlive_a_loop_but_not_serve_two(
+    options: dict[str, Any], server: ScriptedServer
+) -> None:
+    api = MetaApi(TOKEN, options)
+
+    async def use() -> str:
+        server.will(ok(account_body()))
+        return (await api.metatrader_account_api.get_account("a")).name
+
+    assert asyncio.run(use()) == asyncio.run(use())
+
+    async def use_in_a_second_loop() -> None:
+        await use()
+        with pytest.raises(ValidationException, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, use())
+        await api.close()
+
+    asyncio.run(use_in_a_second_loop())
+
+
+async def test_a_path_that_is_none_is_refused(api: MetaApi) -> None:
+    with pytest.raises(ValidationException, match="path"):
+        await api.request("GET", "/a\x00b")
 
 
 async def test_a_redirect_is_not_followed_with_the_token(api: MetaApi, server: ScriptedServer) -> None:

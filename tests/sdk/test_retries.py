@@ -59,6 +59,15 @@ async def test_a_given_transaction_id_is_used(api: MetaApi, server: ScriptedServ
     assert server.requests[0].headers["transaction-id"] == "mine"
 
 
+@pytest.mark.parametrize("transaction_id", ["", " x", "a\nb", "é", "x" * 65, 5])
+async def test_a_transaction_id_that_no_header_can_hold_is_refused(
+    api: MetaApi, server: ScriptedServer, transaction_id: Any
+) -> None:
+    with pytest.raises(ValidationException, match="transaction_id"):
+        await api.metatrader_account_api.create_account(NEW, transaction_id=transaction_id)
+    assert server.requests == []
+
+
 async def test_nothing_is_printed_unless_asked_for(
     api: MetaApi, server: ScriptedServer, capfd: pytest.CaptureFixture[str]
 ) -> None:

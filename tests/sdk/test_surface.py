@@ -97,6 +97,27 @@ def test_the_sdk_needs_no_server_package() -> None:
     )
 
 
+def test_the_types_of_all_that_is_public_are_complete() -> None:
+    checker = Path(sys.executable).with_name("basedpyright")
+    if not checker.exists():
+        pytest.skip("basedpyright is not installed beside this interpreter")
+    done = subprocess.run(
+        [checker, "--ignoreexternal", "--verifytypes", "mtfleet.sdk"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(ROOT / "src"),
+            "PATH": os.pathsep.join([str(checker.parent), os.environ["PATH"]]),
+        },
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Type completeness score: 100%" in done.stdout
+
+
 def members_of(kind: type) -> list[str]:
     return [name for name in dir(kind) if not name.startswith("_") and name not in dir(FileNotFoundError)]
 

@@ -1,5 +1,6 @@
 """What an administrator does: over the API of a running server, or on a data directory while none runs."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, Protocol
 
 from mtfleet.cli.exits import CommandError, ExitCode
 from mtfleet.cli.output import Output
-from mtfleet.cli.remote import Remote, find_server
+from mtfleet.cli.remote import Remote, data_dir_of, find_server
 
 
 class Administration(Protocol):
@@ -68,6 +69,14 @@ def administration(
 ) -> Iterator[Administration]:
     """Find the way: the server of `--url`, `--data-dir` or the environment; the directory itself while no
     server runs on it."""
+    is_elsewhere = bool(url or (data_dir is None and os.environ.get("MTFLEET_URL")))
+    directory = data_dir_of(data_dir)
+    if not is_elsewhere and directory.is_dir() and not is_served(directory):
+        from mtfleet.cli.on_store import on_store
+
+        with on_store(directory) as local:
+            yield local
+        return
     remote = Remote(find_server(url, token_file, data_dir), out)
     try:
         yield OverApi(remote)

@@ -23,9 +23,15 @@ def list_entries(
     entity: Annotated[str | None, typer.Option(help="Only what concerns this id.")] = None,
     after: Annotated[int, typer.Option(min=0, help="Only entries after this number.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most entries to show.")] = 100,
+    everybody: Annotated[
+        bool, typer.Option("--everybody", help="All users' entries; for the administrator.")
+    ] = False,
 ) -> None:
     """List entries of the audit log, oldest first; --after goes on from the last number shown."""
-    items = remote.get(path("audit-log"), {"entityId": entity, "after": after, "limit": limit})
+    items = remote.get(
+        path("audit-log"),
+        {"entityId": entity, "after": after, "limit": limit, "everybody": everybody or None},
+    )
     if out.as_json:
         out.json(items)
         return

@@ -27,13 +27,7 @@ def list_brokers(remote: Remote, out: Output) -> None:
     if out.as_json:
         out.json(items)
         return
-    columns = [
-        ("Server", "server"),
-        ("Platform", "platform"),
-        ("Company", "company"),
-        ("Time zone", "timezone"),
-        ("What it is for", "description"),
-    ]
+    columns = [("Server", "name"), ("Platform", "platform"), ("Broker", "broker")]
     out.table(items, columns, empty="No simulated brokers.")
 
 

@@ -6,12 +6,15 @@ from mtfleet.cli import (
     accounts,
     audit,
     brokers,
+    demo,
     demo_accounts,
+    doctor,
     experts,
     links,
     live,
     profiles,
     replicas,
+    serve,
     tokens,
     users,
     vault,
@@ -49,6 +52,8 @@ _GROUPS = {
     ),
     "Access": (tokens.app, users.app, vault.app, audit.app),
 }
+for _command in (serve, demo, doctor):
+    _command.add_to(app, "Running it")
 for _panel, _members in _GROUPS.items():
     for _member in _members:
         app.add_typer(_member, rich_help_panel=_panel)

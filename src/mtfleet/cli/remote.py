@@ -2,11 +2,9 @@
 
 import json
 import os
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -134,6 +132,8 @@ class Remote:
         Shows each stage that the server tells of. Asking again under the same id never creates a second one,
         so that a broken connection is tried again too.
         """
+        import secrets
+
         import httpx2
 
         transaction = transaction_id or secrets.token_hex(16)
@@ -227,6 +227,8 @@ def _param(value: Any) -> Any:
 
 def _wait_seconds(response: "httpx2.Response") -> float:
     """Return how long the server wants us to wait: its header in seconds or as a date, bounded."""
+    from email.utils import parsedate_to_datetime
+
     header = response.headers.get("retry-after", "")
     try:
         seconds = float(header)

@@ -4,7 +4,7 @@ What is wished for by name and not allowed to the calling token is refused, so t
 silently lacks something; a wildcard or an absent field means "as much as the calling token has".
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mtfleet.domain.access import (
@@ -55,7 +55,8 @@ class _Term(Value, frozen=True, kw_only=True):
     """A checked wish for some applications."""
 
     applications: list[str]
-    are_applications_named: bool
+    named_applications: list[str]
+    """Those asked for by their own name, so that lacking one is told."""
     roles: list[str] | None = None
     resources: list[Resource]
     method_groups: list[MethodGroup]
@@ -77,11 +78,10 @@ def narrow(parent: Sequence[AccessRule] | None, wish: Wish) -> list[AccessRule]:
         )
     narrowed: list[AccessRule] = []
     for term in _terms(parent, wish):
+        _refuse_excess(term, _base(parent, term))
         made = _apply(parent, term)
-        _refuse_excess(term, made)
+        _refuse_excess(term, made)  # also what is allowed only apart from the rest of the wish
         narrowed += [rule for rule in made if rule not in narrowed]
-    if not narrowed:
-        raise ForbiddenError("Nothing of what is asked for is allowed to the calling token.")
     return narrowed
 
 
@@ -97,7 +97,7 @@ def _terms(parent: Sequence[AccessRule] | None, wish: Wish) -> list[_Term]:
         return [
             _Term(
                 applications=own if named is None else applications(named),
-                are_applications_named=named is not None and ANY not in named,
+                named_applications=_own_names(named or ()),
                 roles=_roles(wish.roles),
                 resources=_resources(wish.resources),
                 method_groups=_EVERYTHING,
@@ -106,7 +106,7 @@ def _terms(parent: Sequence[AccessRule] | None, wish: Wish) -> list[_Term]:
     return [
         _Term(
             applications=applications([rule.application]),
-            are_applications_named=rule.application not in (ANY, *ALIASES),
+            named_applications=_own_names([rule.application]),
             roles=_roles(rule.roles),
             resources=_resources(rule.resources),
             method_groups=_EVERYTHING if rule.method_groups is None else rule.method_groups,
@@ -115,6 +115,10 @@ def _terms(parent: Sequence[AccessRule] | None, wish: Wish) -> list[_Term]:
         )
         for rule in wish.access_rules
     ]
+
+
+def _own_names(applications: Iterable[str]) -> list[str]:
+    return [a for a in applications if a != ANY and a not in ALIASES]
 
 
 def _roles(wished: list[str] | None) -> list[str] | None:
@@ -126,18 +130,19 @@ def _resources(wished: list[Resource] | None) -> list[Resource]:
     return [] if wished is None or any(r.id == ANY for r in wished) else wished
 
 
+def _base(parent: Sequence[AccessRule] | None, term: _Term) -> list[AccessRule]:
+    """Return the parent's rules for the applications of a wish, in the wish's order."""
+    if parent is None:
+        return [full_rule(application) for application in term.applications]
+    return [rule for application in term.applications for rule in parent if rule.application == application]
+
+
 def _apply(parent: Sequence[AccessRule] | None, term: _Term) -> list[AccessRule]:
     made: list[AccessRule] = []
-    for application in term.applications:
-        base = (
-            [full_rule(application)]
-            if parent is None
-            else [r for r in parent if r.application == application]
-        )
-        for rule in base:
-            narrowed = _intersect(rule, term)
-            if narrowed is not None and narrowed not in made:
-                made.append(narrowed)
+    for rule in _base(parent, term):
+        narrowed = _intersect(rule, term)
+        if narrowed is not None and narrowed not in made:
+            made.append(narrowed)
     return made
 
 
@@ -198,35 +203,34 @@ def _intersect_method(allowed: Method, wished: Method) -> Method | None:
     return Method(method=name, scopes=scopes) if scopes else None
 
 
-def _refuse_excess(term: _Term, made: Sequence[AccessRule]) -> None:
-    """Raise `ForbiddenError` for a named part of the wish that none of the resulting rules holds."""
-
-    def refuse_unless(holds: Callable[[AccessRule], bool], what: str) -> None:
-        if not any(holds(rule) for rule in made):
-            raise ForbiddenError(
-                f"The calling token does not allow {what}, so a token narrowed from it can't either. "
-                "Leave it out, or call with a token that allows it."
-            )
-
-    if term.are_applications_named:
-        for application in term.applications:
-            refuse_unless(lambda r, a=application: r.application == a, f"the application {application}")  # type: ignore[misc]  # a default binds the loop's value
+def _refuse_excess(term: _Term, rules: Sequence[AccessRule]) -> None:
+    """Raise `ForbiddenError` for a named part of the wish that none of the rules holds."""
+    if not rules:
+        missing = ", ".join(term.named_applications or term.applications)
+        raise _excess(f"the application {missing}, or nothing of what is asked for in it")
+    applications = {rule.application for rule in rules}
+    for application in term.named_applications:
+        if application not in applications:
+            raise _excess(f"the application {application}")
     for role in term.roles or []:
-        refuse_unless(lambda r, role=role: role in r.roles, f"the role {role}")  # type: ignore[misc]  # as above
+        if not any(role in rule.roles for rule in rules):
+            raise _excess(f"the role {role}")
     for wished in term.resources:
-        refuse_unless(
-            lambda r, wished=wished: wished in r.resources,  # type: ignore[misc]  # as above
-            f"the {wished.entity} {wished.id}",
-        )
+        if not any(not rule.resources or wished in rule.resources for rule in rules):
+            raise _excess(f"the {wished.entity} {wished.id}")
     for group in term.method_groups:
         for method in group.methods:
-            if method.method != ANY:
-                refuse_unless(
-                    lambda r, g=group.group, m=method.method: any(  # type: ignore[misc]  # as above
-                        g in (ANY, x.group) and m in [y.method for y in x.methods] for x in r.method_groups
-                    ),
-                    f"the method {group.group}/{method.method}",
-                )
+            asked = [MethodGroup(group=group.group, methods=[method])]
+            named = group.group != ANY or method.method != ANY
+            if named and not any(_intersect_groups(rule.method_groups, asked) for rule in rules):
+                raise _excess(f"the method {group.group}/{method.method}")
+
+
+def _excess(what: str) -> ForbiddenError:
+    return ForbiddenError(
+        f"The calling token does not allow {what}, so a token narrowed from it can't either. Leave it out, "
+        "or call with a token that allows it."
+    )
 
 
 def _problems(wish: Wish) -> Iterable[FieldProblem]:

@@ -9,7 +9,7 @@ from mtfleet.domain.errors import InternalError, NotFoundError, invalid
 from mtfleet.sdk._deployable import Deployable
 from mtfleet.sdk._experts import ExpertAdvisor
 from mtfleet.sdk._facts import AccountFacts, ExpertFacts, NewId
-from mtfleet.sdk._http import Call, HttpClient, Repeat, body, new_transaction_id, segment
+from mtfleet.sdk._http import Call, HttpClient, Repeat, body, segment, transaction_headers
 from mtfleet.sdk._replica import MetatraderAccountReplica
 
 
@@ -211,7 +211,7 @@ class MetatraderAccount(Deployable[AccountFacts]):
             method="POST",
             path=f"{self._path}/replicas",
             content=body("replica", replica),
-            headers={"transaction-id": transaction_id or new_transaction_id()},
+            headers=transaction_headers(transaction_id),
         )
         created = await self._http.fetch(call, NewId)
         await self.reload()

@@ -5,7 +5,7 @@ from typing import Any
 
 from mtfleet.sdk._account import MetatraderAccount, account_path
 from mtfleet.sdk._facts import AccountFacts, AccountsPage, NewId
-from mtfleet.sdk._http import Call, HttpClient, body, new_transaction_id, query
+from mtfleet.sdk._http import Call, HttpClient, body, query, transaction_headers
 from mtfleet.sdk._pages import Page
 from mtfleet.sdk._token import require_whole_access
 
@@ -31,7 +31,7 @@ class MetatraderAccountApi:
         """
         content = body("account", account)
         require_whole_access(self._http.token, "create_account")
-        headers = {"transaction-id": transaction_id or new_transaction_id()}
+        headers = transaction_headers(transaction_id)
         call = Call(method="POST", path=PATH, content=content, headers=headers)
         created = await self._http.fetch(call, NewId)
         return await self.get_account(created.id)

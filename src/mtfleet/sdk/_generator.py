@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mtfleet.sdk._http import Call, HttpClient, body, new_transaction_id, segment
+from mtfleet.sdk._http import Call, HttpClient, body, segment, transaction_headers
 from mtfleet.sdk._profiles import PATH
 
 
@@ -62,6 +62,6 @@ class MetatraderAccountGeneratorApi:
             method="POST",
             path=f"{PATH}/{profile}/{platform}-demo-accounts",
             content=body("account", account),
-            headers={"transaction-id": transaction_id or new_transaction_id()},
+            headers=transaction_headers(transaction_id),
         )
         return await self._http.fetch(call, MetatraderDemoAccount)

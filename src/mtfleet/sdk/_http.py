@@ -80,6 +80,7 @@ class HttpClient:
         self.clock: Final = options.clock
         self._jitter = jitter
         self._client: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
 
     async def close(self) -> None:
@@ -156,6 +157,12 @@ class HttpClient:
     def _open(self) -> httpx2.AsyncClient:
         if self._is_closed:
             raise ValidationError("This MetaApi is closed; make a new one.")
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            if not self._loop.is_closed():
+                raise ValidationError("This MetaApi is used in another event loop; make one for each loop.")
+            self._client = None  # its connections ended with their loop, e.g. with an earlier asyncio.run
+        self._loop = loop
         if self._client is None:
             gate = self.options.gate
             self._client = httpx2.AsyncClient(
@@ -180,6 +187,8 @@ class HttpClient:
         return self.options.retry.long_running_timeout if call.upload else self.options.request_timeout
 
     def _describe(self, call: Call, failure: Exception) -> MtfleetError:
+        if isinstance(failure, httpx2.InvalidURL):
+            return invalid("path", f"no address can be made of it ({failure})", call.path)
         address = self.options.addresses[call.service]
         if isinstance(failure, TimeoutError | httpx2.ReadTimeout | httpx2.WriteTimeout):
             return TimedOutError(
@@ -312,6 +321,14 @@ def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def new_transaction_id() -> str:
-    """Return 32 random characters that name one logical operation."""
-    return secrets.token_hex(16)
+def transaction_headers(transaction_id: str | None) -> dict[str, str]:
+    """Return the header that names one logical operation: by 32 random characters unless the caller named it.
+
+    Raises `ValidationError` for a name that no header can hold.
+    """
+    if transaction_id is None:
+        return {"transaction-id": secrets.token_hex(16)}
+    is_text = isinstance(transaction_id, str) and transaction_id.isascii() and transaction_id.isprintable()
+    if not is_text or transaction_id != transaction_id.strip() or not 1 <= len(transaction_id) <= 64:
+        raise invalid("transaction_id", "give 1 to 64 printable ASCII characters", transaction_id)
+    return {"transaction-id": transaction_id}

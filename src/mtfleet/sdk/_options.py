@@ -10,10 +10,10 @@ from typing import Any, Final, Literal
 
 import httpx2
 
+from mtfleet.clock import SystemClock
 from mtfleet.domain.errors import ValidationError, invalid
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Clock
-from mtfleet.sdk._clock import SystemClock
 
 log = logging.getLogger("mtfleet")
 

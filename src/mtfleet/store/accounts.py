@@ -181,6 +181,10 @@ class SqlAccounts(base.Accounts):
             conditions.append(accounts.c.region == region)
         return int(await self._unit.scalar(select(func.count()).select_from(accounts).where(*conditions)))
 
+    async def owner(self, account_id: AccountId) -> UserId | None:
+        found = await self._unit.scalar(select(accounts.c.user_id).where(accounts.c.id == account_id))
+        return None if found is None else UserId(found)
+
     async def using_profile(self, user_id: UserId, profile_id: ProfileId) -> int:
         using = and_(accounts.c.listed_for == user_id, accounts.c.provisioning_profile_id == profile_id)
         return int(await self._unit.scalar(select(func.count()).select_from(accounts).where(using)))

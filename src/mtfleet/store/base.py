@@ -153,6 +153,10 @@ class Accounts(ABC):
         """Return a primary account with its replicas."""
 
     @abstractmethod
+    async def owner(self, account_id: AccountId) -> UserId | None:
+        """Return whose account or replica it is. For a configuration link, which comes without a user."""
+
+    @abstractmethod
     async def find(self, user_id: UserId, criteria: AccountFilter, *, with_count: bool = False) -> Page:
         """List primaries by `created_at`, then id. Cost grows with the page, not with the table."""
 
