@@ -1,5 +1,5 @@
-"""Every code block of the tutorials and how-to guides that is marked as runnable runs, against a real
-server."""
+"""Every code block of the README, the tutorials and how-to guides that is marked as runnable runs, against a
+real server."""
 
 import re
 import subprocess
@@ -18,15 +18,19 @@ def blocks() -> list[tuple[str, str]]:
     """Return place and code of every runnable block."""
     return [
         (f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, match.start(1)) + 1}", match[1])
-        for directory in ("docs/tutorial", "docs/how-to")
-        for page in sorted((ROOT / directory).rglob("*.md"))
+        for page in (
+            ROOT / "README.md",
+            *sorted((ROOT / "docs/tutorial").rglob("*.md")),
+            *sorted((ROOT / "docs/how-to").rglob("*.md")),
+        )
         for text in [page.read_text(encoding="utf-8")]
         for match in RUNNABLE.finditer(text)
     ]
 
 
-def test_the_tutorial_has_examples_that_are_run() -> None:
-    assert any(place.startswith("docs/tutorial/first-account.md") for place, _ in blocks())
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-account.md"])
+def test_the_page_has_examples_that_are_run(page: str) -> None:
+    assert any(place.startswith(page) for place, _ in blocks())
 
 
 @pytest.mark.e2e

@@ -71,15 +71,28 @@ def _step(out: Output, name: str) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def _running_server(directory: Path, port: int | None, out: Output) -> Iterator[Remote]:
     """Run a server as a child, with its log beside its data."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_file = directory / "server.log"
-    chosen = _free_port(port)
-    arguments = ["serve", "--data-dir", str(directory), "--port", str(chosen), "--host", "127.0.0.1"]
-    with log_file.open("ab") as log:
-        # A session of its own: Ctrl-C comes here only, and the server is then stopped in order.
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "mtfleet", *arguments], stdout=log, stderr=log, start_new_session=True
-        )
+    arguments = [
+        "serve",
+        "--data-dir",
+        str(directory),
+        "--port",
+        str(_free_port(port)),
+        "--host",
+        "127.0.0.1",
+    ]
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with log_file.open("ab") as log:
+            # A session of its own: Ctrl-C comes here only, and the server is then stopped in order.
+            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "mtfleet", *arguments], stdout=log, stderr=log, start_new_session=True
+            )
+    except OSError as problem:
+        raise CommandError(
+            f"Starting a server failed: {directory} can't be used: {problem.strerror}.",
+            hint="Name another directory with --data-dir.",
+        ) from problem
     remote: Remote | None = None
     try:
         with _step(out, "Starting a server") as tell:
