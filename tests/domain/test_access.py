@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -391,3 +393,14 @@ def test_names_are_unique_and_the_methods_without_account_exist() -> None:
 )
 def test_whether_resources_are_narrowed_down(claims: dict[str, object], expected: bool) -> None:
     assert are_resources_narrowed_down(claims) is expected
+
+
+def test_the_reference_names_every_application_and_method() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/reference/access-rules.md").read_text(encoding="utf-8")
+    for served in SERVED.values():
+        assert served.application in page
+        for group, methods in served.groups.items():
+            for method in methods:
+                assert f"| `{group}` | `{method}` |" in page
+    for name in (*ALIASES, *NOT_SERVED, *WITHOUT_ACCOUNT):
+        assert f"`{name}`" in page

@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -162,3 +165,29 @@ async def test_two_programs_that_start_first_share_one_vault(
     place = {"table": "accounts", "record_id": "a", "field": "password"}
     sealed = first.seal(Secret(TEXT), **place)
     assert (await second.open_secret(sealed, **place)).reveal() == TEXT
+
+
+async def test_the_documented_change_of_the_master_key(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "rotate-keys.md"
+    [program] = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert "/var/lib/mtfleet" in program
+    store = await open_store(f"sqlite:///{tmp_path / 'mtfleet.db'}", clock=FakeClock(), is_durable=False)
+    try:
+        source = FileKeySource(tmp_path / "master.key")
+        vault = await Vault.open(store, source)
+        [before] = await source.candidates()
+        hashed = vault.keyed_hash(b"x", "link")
+        finished = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-c", program.replace("/var/lib/mtfleet", str(tmp_path))],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        [after] = await source.candidates()
+        assert after.fingerprint != before.fingerprint
+        assert (await Vault.open(store, source)).keyed_hash(b"x", "link") == hashed
+    finally:
+        await store.close()

@@ -90,7 +90,7 @@ async def test_a_token_expires_even_while_it_is_remembered(
         await tokens.authenticate(raw)
 
 
-@pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf"), 24 * 365 * 10 + 1])
+@pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf"), 876_001])
 async def test_a_validity_must_be_sensible(users: Users, tokens: Tokens, hours: float) -> None:
     user, raw = await users.create("anna")
     with pytest.raises(ValidationError):

@@ -1,4 +1,5 @@
 import string
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -220,3 +221,13 @@ def test_an_unknown_name_falls_back_on_the_status() -> None:
 @given(status=st.integers(400, 599), body=st.binary(max_size=60) | json_values.map(msgspec.json.encode))
 def test_reading_an_error_never_fails(status: int, body: bytes) -> None:
     assert from_wire(status, body).status_code == status
+
+
+def test_the_reference_names_every_error_and_every_code() -> None:
+    page = Path(__file__).parents[2].joinpath("docs/reference/errors.md").read_text(encoding="utf-8")
+    for name, kind in KINDS.items():
+        assert f"| `{name}` | {kind.status} | {kind.id} |" in page
+    codes = [code for name, code in vars(errors.DetailCode).items() if name.isupper()]
+    assert len(codes) >= 9
+    for code in codes:
+        assert f"| `{code}` |" in page

@@ -38,7 +38,7 @@ from mtfleet.wire.requests import NarrowDown
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "mtfleet"
-MAX_VALIDITY_HOURS: Final = 24.0 * 365 * 10
+MAX_VALIDITY_HOURS: Final = 876_000.0
 MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 """Servers and proxies cut longer headers."""
 MAX_NAME_CHARACTERS: Final = 200
