@@ -64,7 +64,7 @@ async def test_no_secret_lies_in_a_byte_of_the_database(
 ) -> None:
     store, _ = shared
     clock = FakeClock()
-    vault = await Vault.open(store, FileKeySource(tmp_path / "master.key"))
+    vault = await Vault.open(store, FileKeySource(tmp_path / "master.key"), clock=clock)
     tokens = Tokens(store, vault, clock)
     _, raw = await Users(store, tokens, clock).create("anna")
     caller = await tokens.authenticate(raw)
@@ -82,8 +82,11 @@ async def test_no_secret_lies_in_a_byte_of_the_database(
             entity_id=account.id,
             details={"password": TEXT, "body": body, "header": f"auth-token: {raw}"},
         )
-    await vault.rotate()
+    await vault.rotate(caller=caller)
     await vault.rekey()
+    async with store.reader() as tx:
+        log = [(entry.action, entry.user_id) for entry in await tx.audit.page()]
+    assert log[-2:] == [("vault.rotated", caller.user_id), ("vault.rekeyed", None)]
     on_disk = bytes_below(tmp_path, skipped={"master.key"})
     assert account.id.encode() in on_disk  # it is the right database
     assert "mtfleet.db-wal" in os.listdir(tmp_path)

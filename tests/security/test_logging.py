@@ -75,7 +75,7 @@ def test_no_secret_reaches_a_line(lines: io.StringIO, fields: dict[str, Any]) ->
 def log_in(password: str) -> None:
     secret = Secret(password)
     body = NewAccount(name="n", password=password)
-    held = {"password": password, "body": body}
+    held = [password, {"plain": password}, body]
     raise ConnectionError(f"{secret} {body} has no way to {len(held)} brokers")
 
 

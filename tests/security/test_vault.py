@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import os
 import stat
@@ -149,6 +150,27 @@ async def test_a_secret_changed_during_rotation_keeps_its_new_value(store: Store
     assert await vault.rotate() == 3
     assert sorted(changes) == ["a-0", "a-1", "a-2"]
     assert await read(store, vault, "a-1") == "new"
+
+
+async def test_what_is_written_with_the_former_key_meanwhile_is_taken_along(
+    store: Store, vault: Vault, tmp_path: Path
+) -> None:
+    other = await Vault.open(store, FileKeySource(tmp_path / "master.key"))
+    for n in range(450):
+        await put(store, vault, f"a-{n}", "old")
+    writes: list[asyncio.Task[None]] = []
+
+    def write_behind(done: int) -> None:
+        if not writes:  # the first page is done: what changes there now is seen by another pass only
+            writes.append(asyncio.create_task(put(store, other, "a-0", "new")))
+
+    rewrapped = await vault.rotate(write_behind)
+    await writes[0]
+    assert rewrapped == 451
+    async with store.reader() as tx:
+        rows = await tx.secrets.page(limit=1000)
+    assert len({key_id_of(s.sealed) for _, s in rows}) == 1
+    assert await read(store, vault, "a-0") == "new"
 
 
 class PowerCut(Exception):

@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -20,8 +20,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from mtfleet.domain.access import Caller
 from mtfleet.domain.errors import SystemError_
 from mtfleet.domain.secret import Secret
+from mtfleet.domain.values import Clock
+from mtfleet.security.audit import record
 from mtfleet.security.keys import KEY_BYTES, KeySource, MasterKey
 from mtfleet.security.records import Sealed, Store, Transaction
 
@@ -57,21 +60,23 @@ class SecretNotOpened(VaultError):
 class Vault:
     """Seals and opens secrets. Get one with `await Vault.open(...)`; safe to share within an event loop."""
 
-    def __init__(self, store: Store, key_source: KeySource) -> None:
+    def __init__(self, store: Store, key_source: KeySource, clock: Clock | None = None) -> None:
         self._store = store
+        self._clock = clock
         self._key_source = key_source
         self._ciphers: dict[str, AESGCM] = {}
         self._current = ""
         self._hash_key = b""
 
     @classmethod
-    async def open(cls, store: Store, key_source: KeySource) -> "Vault":
+    async def open(cls, store: Store, key_source: KeySource, *, clock: Clock | None = None) -> "Vault":
         """Open the store's vault; on first start, make its keys.
 
+        With a `clock`, rotations and changes of the master key are noted in the audit log.
         Raises `VaultLocked` when the master key is missing or another one, `MasterKeyError` when it can't be
         had.
         """
-        vault = cls(store, key_source)
+        vault = cls(store, key_source, clock)
         async with store.reader() as tx:
             is_new = not await tx.secrets.data_keys()
         if is_new:
@@ -167,19 +172,22 @@ class Vault:
             self._hash_key
         )
 
-    async def rotate(self, progress: Callable[[int], None] | None = None) -> int:
+    async def rotate(
+        self, progress: Callable[[int], None] | None = None, *, caller: Caller | None = None
+    ) -> int:
         """Make a new data key and seal every secret anew with it; return how many were.
 
         Works while this and other processes serve: each page is its own small transaction, and a secret that
         changed meanwhile is left to the next pass. After an interruption, run it again. `progress` is told
-        the running count. Raises `SecretNotOpened` at the end, naming secrets that did not open; all others
-        are done by then.
+        the running count, the audit log who the `caller` was. Raises `SecretNotOpened` at the end, naming
+        secrets that did not open; all others are done by then.
         """
         master = await self._present_master()
         async with self._store.transaction() as tx:
             wrapped = await _wrapped_with(master, tx)
             key_id = _next_id(wrapped)
             await tx.secrets.put_data_key(key_id, _wrap(master, key_id, secrets.token_bytes(KEY_BYTES)))
+            await self._note(tx, caller, "vault.rotated", {"keyId": key_id})
         await self.refresh()
         rewrapped = 0
         damaged: set[tuple[str, str, str]] = set()
@@ -208,6 +216,12 @@ class Vault:
         log.info("vault.rotated", rewrapped=rewrapped, key_id=self._current)
         return rewrapped
 
+    async def _note(
+        self, tx: Transaction, caller: Caller | None, action: str, details: dict[str, Any]
+    ) -> None:
+        if self._clock is not None:
+            await record(tx, self._clock, caller, action, entity="vault", entity_id=None, details=details)
+
     async def _rewrap(self, old: list[Sealed], damaged: set[tuple[str, str, str]]) -> int:
         swaps: list[tuple[Sealed, bytes]] = []
         for secret in old:
@@ -225,7 +239,7 @@ class Vault:
         async with self._store.transaction() as tx:
             return sum([await tx.secrets.replace(secret, sealed) for secret, sealed in swaps])
 
-    async def rekey(self, new_source: KeySource | None = None) -> int:
+    async def rekey(self, new_source: KeySource | None = None, *, caller: Caller | None = None) -> int:
         """Wrap all data keys with another master key; return how many.
 
         `None` renews the key in place, which only a file can. Either the old or the new key opens the vault
@@ -242,6 +256,7 @@ class Vault:
             wrapped = await _wrapped_with(old, tx)
             for key_id, sealed in wrapped.items():
                 await tx.secrets.put_data_key(key_id, _wrap(new, key_id, _unwrap(old, key_id, sealed)))
+            await self._note(tx, caller, "vault.rekeyed", {"source": source.origin})
         self._key_source = source
         await self.refresh()
         log.info("vault.rekeyed", keys=len(wrapped), source=source.origin)
