@@ -29,7 +29,6 @@ check: $(VENV)/.dev ## format, lint, types, floors, documentation links
 	@echo "== ruff"; $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@echo "== mypy"; $(BIN)/python -m mypy --no-error-summary
 	@echo "== imports point down"; $(BIN)/lint-imports --no-logo > $(VENV)/.imports.log 2>&1 || { cat $(VENV)/.imports.log; exit 1; }
-	@echo "== types of the public interface"; $(BIN)/basedpyright --ignoreexternal --verifytypes mtfleet > $(VENV)/.types.log 2>&1 || { cat $(VENV)/.types.log; exit 1; }
 	@echo "== documentation"; $(BIN)/python docs/check.py --quiet
 	@echo "all clean"
 
