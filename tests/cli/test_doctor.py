@@ -124,13 +124,16 @@ def test_files_from_the_future_mean_that_the_clock_is_wrong(examine: Examine, in
     assert "from later" in examine(code=1)["clock"]["said"]
 
 
-def test_a_brokers_file_that_is_no_toml(
-    examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("text", ["[broken\n", "nonsense = 1\n"])
+def test_a_brokers_file_that_is_not_right(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:
     file = tmp_path / "brokers.toml"
-    file.write_text("[broken\n")
+    file.write_text(text)
     monkeypatch.setenv("MTFLEET_BROKERS", str(file))
-    assert "line 1" in examine(code=1)["brokers file"]["said"]
+    assert f"{file}" in examine(code=1)["brokers file"]["said"]
+    file.unlink()
+    assert "can't be read" in examine(code=1)["brokers file"]["said"]
 
 
 def test_a_setting_that_is_not_valid(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import shutil
 import socket
 import stat
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -199,13 +198,16 @@ def _clock(directory: Path) -> Finding:
 
 
 def _brokers(file: Path) -> Finding:
+    from mtfleet.simulator.brokers_file import BrokersFileError, read_brokers
+
     try:
-        with file.open("rb") as content:
-            tomllib.load(content)
-    except OSError as wrong:
-        return problem("brokers file", f"{file} can't be read: {wrong.strerror}", "Check MTFLEET_BROKERS.")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        return problem("brokers file", f"{file} is no TOML: {wrong}", "Correct it.")
+        read_brokers(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as wrong:
+        return problem(
+            "brokers file", f"{file} can't be read: {_first_line(wrong)}", "Check MTFLEET_BROKERS."
+        )
+    except BrokersFileError as wrong:
+        return problem("brokers file", wrong.message, "Correct that line.")
     return ok("brokers file", str(file))
 
 
