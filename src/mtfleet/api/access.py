@@ -47,12 +47,19 @@ class Allows:
     """A guard: the caller's token must allow this method of the application."""
 
     def __init__(
-        self, group: str, method: str, *, is_writing: bool = False, application: str = MANAGEMENT
+        self,
+        group: str,
+        method: str,
+        *,
+        is_writing: bool = False,
+        application: str = MANAGEMENT,
+        takes_default_profile: bool = False,
     ) -> None:
         self.group = group
         self.method = method
         self.is_writing = is_writing
         self.application = application
+        self.takes_default_profile = takes_default_profile
 
     async def __call__(self, connection: Connection, handler: BaseRouteHandler) -> None:
         """Raises `UnauthorizedError`, `ForbiddenError`, `TooManyRequestsError`; `NotFoundError` for no id."""
@@ -69,7 +76,9 @@ class Allows:
         )
         for name, what in _UUID_PARAMETERS.items():
             text = parameters.get(name)
-            if text is not None and not _UUID.fullmatch(text) and (name, text) != ("profile_id", "default"):
+            if text is None or _UUID.fullmatch(text):
+                continue
+            if not (self.takes_default_profile and (name, text) == ("profile_id", "default")):
                 raise NotFoundError(f"There is no {what} {text[:64]!r}: its id is a lower-case UUID.")
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Response, Router, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from mtfleet.api.access import Allows
 from mtfleet.api.parameters import (
@@ -11,14 +11,15 @@ from mtfleet.api.parameters import (
     ForAllReplicas,
     Limit,
     Offset,
+    TheCaller,
+    TheServices,
     TransactionId,
     checked_transaction_id,
     choices,
     wants_count,
 )
-from mtfleet.api.ports import Services
 from mtfleet.api.responses import JsonResponse, errors, in_progress, result
-from mtfleet.domain.access import MANAGEMENT, Caller, visible_accounts
+from mtfleet.domain.access import MANAGEMENT, visible_accounts
 from mtfleet.domain.accounts import Account, AccountFilter, AccountType, Page
 from mtfleet.domain.deployment import DEPLOYMENT_STATUSES, AccountState, ConnectionStatus
 from mtfleet.domain.ids import AccountId, ProfileId
@@ -46,19 +47,21 @@ class AccountsList(Value, frozen=True, kw_only=True):
 
 @get("/", guards=[Allows(GROUP, "getAccounts")], responses=errors())
 async def list_accounts(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     offset: Offset = 0,
     limit: Limit = 1000,
-    query: Annotated[str | None, Parameter(description="Part of id, name, server or login")] = None,
-    profile_id: Annotated[str | None, Parameter(query="provisioningProfileId")] = None,
-    version: Annotated[Words, Parameter(description="4, 5")] = None,
-    type_: Annotated[Words, Parameter(query="type", description="cloud, cloud-g1, cloud-g2")] = None,
-    deployment_status: Annotated[
-        Words, Parameter(query="deploymentStatus", description="deployed, undeployed, failed")
+    text: Annotated[
+        str | None, QueryParameter(name="query", description="Part of id, name, server or login")
     ] = None,
-    state_: Annotated[Words, Parameter(query="state", description="States of an account")] = None,
-    connection_status: Annotated[Words, Parameter(query="connectionStatus")] = None,
+    profile_id: Annotated[str | None, QueryParameter(name="provisioningProfileId")] = None,
+    version: Annotated[Words, QueryParameter(description="4, 5")] = None,
+    type_: Annotated[Words, QueryParameter(name="type", description="cloud, cloud-g1, cloud-g2")] = None,
+    deployment_status: Annotated[
+        Words, QueryParameter(name="deploymentStatus", description="deployed, undeployed, failed")
+    ] = None,
+    state_: Annotated[Words, QueryParameter(name="state", description="States of an account")] = None,
+    connection_status: Annotated[Words, QueryParameter(name="connectionStatus")] = None,
     api_version: ApiVersion = None,
 ) -> Response[list[Account] | AccountsList]:
     """List accounts, oldest first. Filters combine with AND, the values of one filter with OR."""
@@ -68,7 +71,7 @@ async def list_accounts(
     criteria = AccountFilter(
         offset=offset,
         limit=limit,
-        query=query or None,
+        query=text or None,
         provisioning_profile_id=ProfileId(profile_id) if profile_id else None,
         versions=choices("version", version, lambda word: (VERSIONS[word],)),
         types=choices("type", type_, lambda word: (ACCOUNT_TYPES[word],)),
@@ -85,7 +88,7 @@ async def list_accounts(
 
 
 @get("/{account_id:str}", guards=[Allows(GROUP, "getAccount")], responses=errors(404))
-async def get_account(services: Services, caller: Caller, account_id: AccountId) -> Account:
+async def get_account(services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]) -> Account:
     """Return an account with its replicas, its state and how each hop to the broker stands."""
     return await services.accounts.get(caller, account_id)
 
@@ -96,7 +99,7 @@ async def get_account(services: Services, caller: Caller, account_id: AccountId)
     responses={**errors(404), **in_progress()},
 )
 async def create_account(
-    services: Services, caller: Caller, data: NewAccount, transaction_id: TransactionId = None
+    services: TheServices, caller: TheCaller, data: JSONBody[NewAccount], transaction_id: TransactionId = None
 ) -> Response[Created]:
     """Add an account: detect the broker's settings, check the credentials, start it.
 
@@ -113,7 +116,7 @@ async def create_account(
     responses=errors(404, 409),
 )
 async def update_account(
-    services: Services, caller: Caller, account_id: AccountId, data: AccountUpdate
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], data: JSONBody[AccountUpdate]
 ) -> None:
     """Change any subset of an account's settings. Connection settings take effect with the next redeploy."""
     await services.accounts.update(caller, account_id, data)
@@ -125,7 +128,10 @@ async def update_account(
     responses=errors(404, 409),
 )
 async def delete_account(
-    services: Services, caller: Caller, account_id: AccountId, for_all_replicas: ForAllReplicas = False
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    for_all_replicas: ForAllReplicas = False,
 ) -> None:
     """Stop and delete an account; it answers 404 once it is gone."""
     await services.accounts.remove(caller, account_id, for_all_replicas=for_all_replicas)
@@ -138,7 +144,10 @@ async def delete_account(
     responses=errors(404, 409),
 )
 async def deploy_account(
-    services: Services, caller: Caller, account_id: AccountId, for_all_replicas: ForAllReplicas = True
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    for_all_replicas: ForAllReplicas = True,
 ) -> None:
     """Ask for a running account. Watch `state` to see it happen."""
     await services.accounts.deploy(caller, account_id, for_all_replicas=for_all_replicas)
@@ -151,7 +160,10 @@ async def deploy_account(
     responses=errors(404, 409),
 )
 async def undeploy_account(
-    services: Services, caller: Caller, account_id: AccountId, for_all_replicas: ForAllReplicas = True
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    for_all_replicas: ForAllReplicas = True,
 ) -> None:
     """Ask for a stopped account."""
     await services.accounts.undeploy(caller, account_id, for_all_replicas=for_all_replicas)
@@ -164,7 +176,10 @@ async def undeploy_account(
     responses=errors(404, 409),
 )
 async def redeploy_account(
-    services: Services, caller: Caller, account_id: AccountId, for_all_replicas: ForAllReplicas = True
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    for_all_replicas: ForAllReplicas = True,
 ) -> None:
     """Ask for a fresh start with the settings as they are now."""
     await services.accounts.redeploy(caller, account_id, for_all_replicas=for_all_replicas)
@@ -176,12 +191,12 @@ async def redeploy_account(
     responses=errors(404),
 )
 async def create_configuration_link(
-    services: Services,
-    caller: Caller,
-    account_id: AccountId,
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
     ttl_in_days: Annotated[
         float,
-        Parameter(query="ttlInDays", description="More than 0, at most 365; a fraction is fine"),
+        QueryParameter(name="ttlInDays", description="More than 0, at most 365; a fraction is fine"),
     ] = 7,
 ) -> ConfigurationLink:
     """Make a link under which an end user enters the account's credentials, unseen by the caller."""
@@ -195,7 +210,10 @@ async def create_configuration_link(
     responses=errors(404, 409),
 )
 async def enable_account_features(
-    services: Services, caller: Caller, account_id: AccountId, data: Features | None = None
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    data: JSONBody[Features | None] = None,
 ) -> None:
     """Switch features on; `false` switches nothing off."""
     await services.accounts.enable_features(caller, account_id, data or Features())
@@ -208,7 +226,7 @@ async def enable_account_features(
     responses=errors(404, 409),
 )
 async def enable_copy_factory(
-    services: Services, caller: Caller, account_id: AccountId, data: CopyFactory
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], data: JSONBody[CopyFactory]
 ) -> None:
     """Set the account's roles and slots for copy trading."""
     await services.accounts.enable_copy_factory(caller, account_id, data)
@@ -220,7 +238,9 @@ async def enable_copy_factory(
     guards=[Allows(GROUP, "increaseReliability", is_writing=True)],
     responses=errors(404, 409),
 )
-async def increase_reliability(services: Services, caller: Caller, account_id: AccountId) -> None:
+async def increase_reliability(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]
+) -> None:
     """Set `reliability` to `high`."""
     await services.accounts.increase_reliability(caller, account_id)
 
@@ -231,7 +251,9 @@ async def increase_reliability(services: Services, caller: Caller, account_id: A
     guards=[Allows(GROUP, "enableRiskManagementApi", is_writing=True)],
     responses=errors(404, 409),
 )
-async def enable_risk_management(services: Services, caller: Caller, account_id: AccountId) -> None:
+async def enable_risk_management(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]
+) -> None:
     """Switch the risk management feature on."""
     await services.accounts.enable_risk_management(caller, account_id)
 
@@ -242,7 +264,7 @@ async def enable_risk_management(services: Services, caller: Caller, account_id:
     guards=[Allows(GROUP, "enableMetastatsApi", is_writing=True)],
     responses=errors(404, 409),
 )
-async def enable_metastats(services: Services, caller: Caller, account_id: AccountId) -> None:
+async def enable_metastats(services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]) -> None:
     """Switch the statistics feature on."""
     await services.accounts.enable_metastats(caller, account_id)
 

@@ -1,11 +1,12 @@
 """What only administrators do."""
 
 from litestar import Router, get, post
+from litestar.params import FromPath, JSONBody
 
 from mtfleet.api.access import Administrator
-from mtfleet.api.ports import Services
+from mtfleet.api.parameters import TheCaller, TheServices
 from mtfleet.api.responses import errors
-from mtfleet.domain.access import Caller, User
+from mtfleet.domain.access import User
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.errors import NotFoundError, invalid
 from mtfleet.domain.ids import UserId
@@ -48,13 +49,13 @@ class SimulatedServer(Value, frozen=True, kw_only=True):
 
 
 @get("/users", guards=[Administrator()], responses=errors())
-async def list_users(services: Services) -> list[User]:
+async def list_users(services: TheServices) -> list[User]:
     """List all users."""
     return await services.users.all()
 
 
 @post("/users", guards=[Administrator()], responses=errors(409))
-async def create_user(services: Services, caller: Caller, data: NewUser) -> UserWithToken:
+async def create_user(services: TheServices, caller: TheCaller, data: JSONBody[NewUser]) -> UserWithToken:
     """Make a user and its first token."""
     if not data.name:
         raise invalid("name", "is required")
@@ -66,7 +67,7 @@ async def create_user(services: Services, caller: Caller, data: NewUser) -> User
 
 @post("/users/{user_id:str}/tokens", guards=[Administrator()], responses=errors(404))
 async def issue_token(
-    services: Services, caller: Caller, user_id: str, data: NewToken | None = None
+    services: TheServices, caller: TheCaller, user_id: FromPath[str], data: JSONBody[NewToken | None] = None
 ) -> NarrowedToken:
     """Make another token for a user, e.g. when the first was lost."""
     async with services.store.reader() as tx:
@@ -83,13 +84,13 @@ async def issue_token(
 
 
 @post("/vault/rotate", status_code=200, guards=[Administrator()], responses=errors(409))
-async def rotate_vault(services: Services) -> Rotated:
+async def rotate_vault(services: TheServices) -> Rotated:
     """Make a new data key and rewrap every secret with it, while serving."""
     return Rotated(rewrapped=await services.vault.rotate())
 
 
 @get("/brokers", guards=[Administrator()], responses=errors())
-async def list_brokers(services: Services) -> list[SimulatedServer]:
+async def list_brokers(services: TheServices) -> list[SimulatedServer]:
     """List the simulated trade servers."""
     return [
         SimulatedServer(name=name, broker=broker, platform=platform)

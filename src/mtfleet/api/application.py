@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 
 from mtfleet.api import metrics
 
@@ -80,7 +81,11 @@ class Application(Litestar):
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"request-id", request_id)]
+                headers = list(message.get("headers", ()))
+                if inner["method"] == "OPTIONS" and (template := inner.get("path_template")):
+                    headers = [(name, value) for name, value in headers if name != b"allow"]
+                    headers.append((b"allow", self._methods(template)))
+                message["headers"] = [*headers, (b"request-id", request_id)]
             elif is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
@@ -91,6 +96,16 @@ class Application(Litestar):
             metrics.request_handled(
                 inner["method"], inner.get("path_template"), status, perf_counter() - began
             )
+
+    def _methods(self, template: str) -> bytes:
+        """Name what an address takes: Litestar keeps one route per handler and each knows only its own."""
+        known = {
+            method
+            for route in self.routes
+            if isinstance(route, HTTPRoute) and route.path == template
+            for method in route.methods
+        }
+        return ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set()))).encode()
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -1,6 +1,7 @@
 """The one place where an exception becomes an answer."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -36,7 +37,7 @@ NOT_SYNCHRONIZED_RETRY_SECONDS = 2
 
 def answer(request: Request[Any, Any, Any], raised: Exception) -> Response[Any]:
     """Answer with the error shape; what nobody expected is logged and told as `InternalError`."""
-    error = as_domain_error(raised)
+    error = as_domain_error(raised, _wire_names(request))
     status = 405 if isinstance(raised, MethodNotAllowedException) else status_of(error)
     headers: dict[str, str] = {}
     if isinstance(raised, MethodNotAllowedException):
@@ -66,18 +67,31 @@ def wait_seconds(error: TooManyRequestsError, clock: Clock) -> int:
     return max(1, math.ceil((Instant.parse(text) - clock.now()).total_seconds()))
 
 
-def as_domain_error(raised: Exception) -> MtfleetError:
+def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Return how callers write the parameters of the route's function."""
+    handler = request.scope.get("route_handler")
+    if handler is None:
+        return {}
+    parameters = handler.parsed_fn_signature.parameters
+    return {
+        name: written
+        for name, one in parameters.items()
+        if isinstance(written := getattr(one.kwarg_definition, "name", None), str)
+    }
+
+
+def as_domain_error(raised: Exception, wire_names: Mapping[str, str] | None = None) -> MtfleetError:
     """Say it in the project's own terms; what went wrong inside this program is not told outside."""
     if isinstance(raised, MtfleetError):
         return raised
     if isinstance(raised, RecursionError):
         return ValidationError("The body is nested too deeply.")
     if isinstance(raised, HTTPException) and raised.status_code < 500:
-        return _client_error(raised)
+        return _client_error(raised, wire_names or {})
     return public_error(raised)
 
 
-def _client_error(raised: HTTPException) -> MtfleetError:
+def _client_error(raised: HTTPException, wire_names: Mapping[str, str]) -> MtfleetError:
     if isinstance(raised, NotFoundException):
         return NotFoundError("There is nothing at this address; /swagger/ lists all that there is.")
     if isinstance(raised, MethodNotAllowedException):
@@ -87,24 +101,26 @@ def _client_error(raised: HTTPException) -> MtfleetError:
     if isinstance(raised, RequestEntityTooLarge):
         return ValidationError("The request's body is larger than this server takes.")
     if isinstance(raised, ValidationException):
-        return _invalid(raised)
+        return _invalid(raised, wire_names)
     if isinstance(raised, ClientException):
         return ValidationError(f"The request can't be read: {raised.detail}")
     return ValidationError(raised.detail)
 
 
-def _invalid(raised: ValidationException) -> ValidationError:
+def _invalid(raised: ValidationException, wire_names: Mapping[str, str]) -> ValidationError:
     found = raised.extra if isinstance(raised.extra, list) else []
-    problems = [_problem(one) for one in found if isinstance(one, dict)]
+    problems = [_problem(one, wire_names) for one in found if isinstance(one, dict)]
     if not problems:
         return ValidationError(f"The request is not valid: {raised.detail}")
     return ValidationError("; ".join(f"{one.parameter}: {one.message}" for one in problems), details=problems)
 
 
-def _problem(found: dict[str, Any]) -> FieldProblem:
+def _problem(found: dict[str, Any], wire_names: Mapping[str, str]) -> FieldProblem:
     """Name the field and what is wrong; the value itself is never repeated, it might be a password."""
     key = str(found.get("key", "request"))
     message = str(found.get("message", "is not valid"))
     if key == "data" and message == "'data'":
         return FieldProblem(parameter="body", message="a JSON object is required")
-    return FieldProblem(parameter="body" if key == "data" else key, message=message.replace("`", ""))
+    return FieldProblem(
+        parameter="body" if key == "data" else wire_names.get(key, key), message=message.replace("`", "")
+    )

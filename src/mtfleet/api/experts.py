@@ -1,13 +1,13 @@
 """Expert advisors of MT4 accounts (contract section 10)."""
 
 from litestar import Router, delete, get, put
+from litestar.params import FromPath, JSONBody
 
 from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
-from mtfleet.api.ports import Services
+from mtfleet.api.parameters import TheCaller, TheServices
 from mtfleet.api.responses import errors
 from mtfleet.api.uploads import Upload, content_of
-from mtfleet.domain.access import Caller
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId
 from mtfleet.wire.requests import ExpertBody
@@ -20,13 +20,17 @@ def _id(text: str) -> ExpertId:
 
 
 @get("/", guards=[Allows(GROUP, "getExpertAdvisors")], responses=errors(404))
-async def list_experts(services: Services, caller: Caller, account_id: AccountId) -> list[Expert]:
+async def list_experts(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]
+) -> list[Expert]:
     """List an account's expert advisors in the order they were added."""
     return await services.experts.list(caller, account_id)
 
 
 @get("/{expert_id:str}", guards=[Allows(GROUP, "getExpertAdvisor")], responses=errors(404))
-async def get_expert(services: Services, caller: Caller, account_id: AccountId, expert_id: str) -> Expert:
+async def get_expert(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], expert_id: FromPath[str]
+) -> Expert:
     """Return an expert advisor; its preset is never shown."""
     return await services.experts.get(caller, account_id, _id(expert_id))
 
@@ -38,7 +42,11 @@ async def get_expert(services: Services, caller: Caller, account_id: AccountId, 
     responses=errors(404, 409),
 )
 async def put_expert(
-    services: Services, caller: Caller, account_id: AccountId, expert_id: str, data: ExpertBody
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    expert_id: FromPath[str],
+    data: JSONBody[ExpertBody],
 ) -> None:
     """Create an expert advisor under an id of your choice, or change it."""
     await services.experts.put(caller, account_id, _id(expert_id), data)
@@ -49,7 +57,9 @@ async def put_expert(
     guards=[Allows(GROUP, "deleteExpertAdvisor", is_writing=True)],
     responses=errors(404, 409),
 )
-async def delete_expert(services: Services, caller: Caller, account_id: AccountId, expert_id: str) -> None:
+async def delete_expert(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], expert_id: FromPath[str]
+) -> None:
     """Delete an expert advisor and its file."""
     await services.experts.remove(caller, account_id, _id(expert_id))
 
@@ -65,7 +75,11 @@ def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
         request_max_body_size=max_body_bytes,
     )
     async def upload_expert_file(
-        services: Services, caller: Caller, account_id: AccountId, expert_id: str, data: Upload
+        services: TheServices,
+        caller: TheCaller,
+        account_id: FromPath[AccountId],
+        expert_id: FromPath[str],
+        data: Upload,
     ) -> None:
         """Store or replace the expert advisor's program."""
         content = await content_of(data, max_upload_bytes)

@@ -8,7 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from mtfleet.api import metrics
 from mtfleet.api.access import Administrator
-from mtfleet.api.ports import Services
+from mtfleet.api.parameters import TheServices
 from mtfleet.api.responses import JsonResponse, errors
 from mtfleet.domain.values import Value
 
@@ -35,7 +35,7 @@ async def healthz() -> Health:
         503: ResponseSpec(data_container=Health, generate_examples=False, description="Not ready, and why")
     },
 )
-async def readyz(services: Services) -> Response[Health]:
+async def readyz(services: TheServices) -> Response[Health]:
     """Tell whether requests can be served; 503 with the reasons when not. No token is needed."""
     reasons = list(services.unready_reasons())
     try:

@@ -4,29 +4,35 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, TypeVar
 
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, QueryParameter
 
+from mtfleet.api.ports import Services
+from mtfleet.domain.access import Caller
 from mtfleet.domain.errors import invalid
 
 T = TypeVar("T")
 
+TheServices = NamedDependency[Services]
+TheCaller = NamedDependency[Caller]
+
 ApiVersion = Annotated[
     str | None,
-    Parameter(
-        header="api-version", description="`1` for a plain array, `2` for `{count, items}`; 1 by default"
+    HeaderParameter(
+        name="api-version", description="`1` for a plain array, `2` for `{count, items}`; 1 by default"
     ),
 ]
 TransactionId = Annotated[
     str | None,
-    Parameter(
-        header="transaction-id",
+    HeaderParameter(
+        name="transaction-id",
         description="Names this operation, 1 to 64 printable ASCII characters; a repeat gets the same answer",
     ),
 ]
-Offset = Annotated[int, Parameter(query="offset", ge=0, description="How many to skip")]
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=1000, description="How many to return at most")]
+Offset = Annotated[int, QueryParameter(name="offset", ge=0, description="How many to skip")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many to return at most")]
 ForAllReplicas = Annotated[
-    bool, Parameter(query="executeForAllReplicas", description="Whether to do the same to all replicas")
+    bool, QueryParameter(name="executeForAllReplicas", description="Whether to do the same to all replicas")
 ]
 
 _TRANSACTION_ID = re.compile(r"[\x20-\x7e]{1,64}")

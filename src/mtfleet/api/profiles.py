@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Response, Router, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
@@ -11,14 +11,14 @@ from mtfleet.api.parameters import (
     ApiVersion,
     Limit,
     Offset,
+    TheCaller,
+    TheServices,
     TransactionId,
     checked_transaction_id,
     wants_count,
 )
-from mtfleet.api.ports import Services
 from mtfleet.api.responses import JsonResponse, errors, in_progress, result
 from mtfleet.api.uploads import Upload, content_of
-from mtfleet.domain.access import Caller
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.ids import ProfileId
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfileStatus, ProfileType
@@ -39,15 +39,17 @@ class ProfilesList(Value, frozen=True, kw_only=True):
 
 @get("/", guards=[Allows(GROUP, "getProvisioningProfiles")], responses=errors())
 async def list_profiles(
-    services: Services,
-    caller: Caller,
+    services: TheServices,
+    caller: TheCaller,
     offset: Offset = 0,
     limit: Limit = 1000,
-    query: Annotated[str | None, Parameter(description="Part of the name")] = None,
-    version: Annotated[str | None, Parameter(description="4 or 5; anything else is ignored")] = None,
-    status: Annotated[str | None, Parameter(description="new or active; anything else is ignored")] = None,
+    text: Annotated[str | None, QueryParameter(name="query", description="Part of the name")] = None,
+    version: Annotated[str | None, QueryParameter(description="4 or 5; anything else is ignored")] = None,
+    status: Annotated[
+        str | None, QueryParameter(description="new or active; anything else is ignored")
+    ] = None,
     type_: Annotated[
-        str | None, Parameter(query="type", description="Type; anything unknown is ignored")
+        str | None, QueryParameter(name="type", description="Type; anything unknown is ignored")
     ] = None,
     api_version: ApiVersion = None,
 ) -> Response[list[Profile] | ProfilesList]:
@@ -56,7 +58,7 @@ async def list_profiles(
     criteria = ProfileFilter(
         offset=offset,
         limit=limit,
-        query=query or None,
+        query=text or None,
         version=int(version) if version in {"4", "5"} else None,
         status=ProfileStatus(status) if status in set(ProfileStatus) else None,
         type=ProfileType(type_) if type_ in set(ProfileType) else None,
@@ -68,13 +70,15 @@ async def list_profiles(
 
 
 @get("/{profile_id:str}", guards=[Allows(GROUP, "getProvisioningProfile")], responses=errors(404))
-async def get_profile(services: Services, caller: Caller, profile_id: ProfileId) -> Profile:
+async def get_profile(services: TheServices, caller: TheCaller, profile_id: FromPath[ProfileId]) -> Profile:
     """Return a provisioning profile."""
     return await services.profiles.get(caller, profile_id)
 
 
 @post("/", guards=[Allows(GROUP, "createProvisioningProfile", is_writing=True)], responses=errors(404))
-async def create_profile(services: Services, caller: Caller, data: NewProfile) -> ProfileCreated:
+async def create_profile(
+    services: TheServices, caller: TheCaller, data: JSONBody[NewProfile]
+) -> ProfileCreated:
     """Make a provisioning profile: a broker's settings, given instead of detected."""
     return await services.profiles.create(caller, data)
 
@@ -86,7 +90,7 @@ async def create_profile(services: Services, caller: Caller, data: NewProfile) -
     responses=errors(404, 409),
 )
 async def update_profile(
-    services: Services, caller: Caller, profile_id: ProfileId, data: ProfileUpdate
+    services: TheServices, caller: TheCaller, profile_id: FromPath[ProfileId], data: JSONBody[ProfileUpdate]
 ) -> None:
     """Rename a provisioning profile."""
     await services.profiles.update(caller, profile_id, data)
@@ -97,21 +101,21 @@ async def update_profile(
     guards=[Allows(GROUP, "deleteProvisioningProfile", is_writing=True)],
     responses=errors(404, 409),
 )
-async def delete_profile(services: Services, caller: Caller, profile_id: ProfileId) -> None:
+async def delete_profile(services: TheServices, caller: TheCaller, profile_id: FromPath[ProfileId]) -> None:
     """Delete a provisioning profile that no account uses."""
     await services.profiles.remove(caller, profile_id)
 
 
 @post(
     "/{profile_id:str}/mt4-demo-accounts",
-    guards=[Allows(GENERATION, "createMT4DemoAccount", is_writing=True)],
+    guards=[Allows(GENERATION, "createMT4DemoAccount", is_writing=True, takes_default_profile=True)],
     responses={**errors(404), **in_progress()},
 )
 async def create_mt4_demo_account(
-    services: Services,
-    caller: Caller,
-    profile_id: str,
-    data: NewDemoAccount,
+    services: TheServices,
+    caller: TheCaller,
+    profile_id: FromPath[str],
+    data: JSONBody[NewDemoAccount],
     transaction_id: TransactionId = None,
 ) -> Response[GeneratedAccount]:
     """Open an MT4 demo account at the broker. The profile `default` finds the server by its name."""
@@ -123,14 +127,14 @@ async def create_mt4_demo_account(
 
 @post(
     "/{profile_id:str}/mt5-demo-accounts",
-    guards=[Allows(GENERATION, "createMT5DemoAccount", is_writing=True)],
+    guards=[Allows(GENERATION, "createMT5DemoAccount", is_writing=True, takes_default_profile=True)],
     responses={**errors(404), **in_progress()},
 )
 async def create_mt5_demo_account(
-    services: Services,
-    caller: Caller,
-    profile_id: str,
-    data: NewDemoAccount,
+    services: TheServices,
+    caller: TheCaller,
+    profile_id: FromPath[str],
+    data: JSONBody[NewDemoAccount],
     transaction_id: TransactionId = None,
 ) -> Response[GeneratedAccount]:
     """Open an MT5 demo account at the broker. The profile `default` finds the server by its name."""
@@ -151,7 +155,11 @@ def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
         request_max_body_size=max_body_bytes,
     )
     async def upload_profile_file(
-        services: Services, caller: Caller, profile_id: ProfileId, file_name: str, data: Upload
+        services: TheServices,
+        caller: TheCaller,
+        profile_id: FromPath[ProfileId],
+        file_name: FromPath[str],
+        data: Upload,
     ) -> None:
         """Store or replace a server file of a profile; the address names it, not the part's file name."""
         content = await content_of(data, max_upload_bytes)

@@ -5,13 +5,12 @@ from typing import Annotated, Any
 from litestar import Response, get, patch
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
-from mtfleet.api.ports import Services
+from mtfleet.api.parameters import TheCaller, TheServices
 from mtfleet.api.responses import JsonResponse, errors
-from mtfleet.domain.access import Caller
 from mtfleet.domain.errors import NotFoundError
 from mtfleet.domain.ids import Region
 
@@ -19,7 +18,7 @@ GROUP = "region-management"
 
 
 @get("/users/current/regions", guards=[Allows(GROUP, "getRegions")], responses=errors(), tags=["Regions"])
-async def list_regions(services: Services) -> list[str]:
+async def list_regions(services: TheServices) -> list[str]:
     """List where accounts can run; the first is the default."""
     return list(services.regions.regions())
 
@@ -31,20 +30,22 @@ async def list_regions(services: Services) -> list[str]:
     tags=["Regions"],
 )
 async def known_servers(
-    services: Services,
-    caller: Caller,
-    version: str,
-    query: Annotated[str, Parameter(description="Part of a server's or company's name", min_length=1)],
+    services: TheServices,
+    caller: TheCaller,
+    version: FromPath[str],
+    text: Annotated[
+        str, QueryParameter(name="query", description="Part of a server's or company's name", min_length=1)
+    ],
 ) -> dict[str, list[str]]:
     """Find trade servers by name: company to servers. The version is 4 or 5."""
     if version not in {"4", "5"}:
         raise NotFoundError("There are only the versions 4 and 5.")
-    found = await services.regions.known_servers(caller, int(version), query)
+    found = await services.regions.known_servers(caller, int(version), text)
     return {broker: list(servers) for broker, servers in found.items()}
 
 
 @get("/users/current/quotas", guards=[Allows(GROUP, "getQuotas")], responses=errors(), tags=["Quotas"])
-async def quotas(services: Services, caller: Caller) -> list[dict[str, Any]]:
+async def quotas(services: TheServices, caller: TheCaller) -> list[dict[str, Any]]:
     """Return quotas and their use for every region."""
     found: Any = await services.regions.quotas(caller)
     return list(found)
@@ -56,7 +57,7 @@ async def quotas(services: Services, caller: Caller) -> list[dict[str, Any]]:
     responses=errors(404),
     tags=["Quotas"],
 )
-async def region_quotas(services: Services, caller: Caller, region: str) -> dict[str, Any]:
+async def region_quotas(services: TheServices, caller: TheCaller, region: FromPath[str]) -> dict[str, Any]:
     """Return the quotas of one region as plain numbers."""
     found: dict[str, Any] = await services.regions.region_quotas(caller, Region(segment(region)))
     return found
@@ -73,7 +74,7 @@ async def region_quotas(services: Services, caller: Caller, region: str) -> dict
     tags=["Quotas"],
 )
 async def request_quotas(
-    services: Services, caller: Caller, region: str, data: dict[str, Any]
+    services: TheServices, caller: TheCaller, region: FromPath[str], data: JSONBody[dict[str, Any]]
 ) -> Response[None]:
     """Ask an administrator for other quotas: 201 for a new request, 204 when a pending one was changed."""
     is_new = await services.regions.request_quotas(caller, Region(segment(region)), data)
@@ -86,7 +87,7 @@ async def request_quotas(
     responses=errors(),
     tags=["Quotas"],
 )
-async def quota_requests(services: Services, caller: Caller) -> list[dict[str, Any]]:
+async def quota_requests(services: TheServices, caller: TheCaller) -> list[dict[str, Any]]:
     """List the caller's pending requests for other quotas."""
     found: Any = await services.regions.quota_requests(caller)
     return list(found)

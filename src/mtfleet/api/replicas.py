@@ -4,12 +4,11 @@ from typing import Any
 
 from litestar import Response, Router, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
 
 from mtfleet.api.access import Allows
-from mtfleet.api.parameters import TransactionId, checked_transaction_id
-from mtfleet.api.ports import Services
+from mtfleet.api.parameters import TheCaller, TheServices, TransactionId, checked_transaction_id
 from mtfleet.api.responses import errors, in_progress, result
-from mtfleet.domain.access import Caller
 from mtfleet.domain.ids import AccountId
 from mtfleet.wire.replies import Created
 from mtfleet.wire.requests import AccountUpdate, NewReplica
@@ -20,7 +19,9 @@ def _writes(method: str) -> Allows:
 
 
 @get("/", guards=[Allows("replica-management", "getAccountReplicas")], responses=errors(404))
-async def list_replicas(services: Services, caller: Caller, account_id: AccountId) -> list[dict[str, Any]]:
+async def list_replicas(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]
+) -> list[dict[str, Any]]:
     """List an account's replicas, each with its primary account."""
     found: Any = await services.replicas.list(caller, account_id)
     return list(found)
@@ -32,7 +33,7 @@ async def list_replicas(services: Services, caller: Caller, account_id: AccountI
     responses=errors(404),
 )
 async def get_replica(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], replica_id: FromPath[AccountId]
 ) -> dict[str, Any]:
     """Return a replica with its primary account."""
     found: dict[str, Any] = await services.replicas.get(caller, account_id, replica_id)
@@ -41,10 +42,10 @@ async def get_replica(
 
 @post("/", guards=[_writes("createAccountReplica")], responses={**errors(404, 409), **in_progress()})
 async def create_replica(
-    services: Services,
-    caller: Caller,
-    account_id: AccountId,
-    data: NewReplica,
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    data: JSONBody[NewReplica],
     transaction_id: TransactionId = None,
 ) -> Response[Created]:
     """Add a copy of the account in another region and start it."""
@@ -59,7 +60,11 @@ async def create_replica(
     responses=errors(404, 409),
 )
 async def update_replica(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId, data: AccountUpdate
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    replica_id: FromPath[AccountId],
+    data: JSONBody[AccountUpdate],
 ) -> None:
     """Change a replica's own settings; login, password and server are its primary's."""
     await services.replicas.update(caller, account_id, replica_id, data)
@@ -67,7 +72,7 @@ async def update_replica(
 
 @delete("/{replica_id:str}", guards=[_writes("deleteAccountReplica")], responses=errors(404, 409))
 async def delete_replica(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], replica_id: FromPath[AccountId]
 ) -> None:
     """Stop and delete a replica."""
     await services.replicas.remove(caller, account_id, replica_id)
@@ -80,7 +85,7 @@ async def delete_replica(
     responses=errors(404, 409),
 )
 async def deploy_replica(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], replica_id: FromPath[AccountId]
 ) -> None:
     """Ask for a running replica."""
     await services.replicas.deploy(caller, account_id, replica_id)
@@ -93,7 +98,7 @@ async def deploy_replica(
     responses=errors(404, 409),
 )
 async def undeploy_replica(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], replica_id: FromPath[AccountId]
 ) -> None:
     """Ask for a stopped replica."""
     await services.replicas.undeploy(caller, account_id, replica_id)
@@ -106,7 +111,7 @@ async def undeploy_replica(
     responses=errors(404, 409),
 )
 async def redeploy_replica(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], replica_id: FromPath[AccountId]
 ) -> None:
     """Ask for a fresh start of a replica with the settings as they are now."""
     await services.replicas.redeploy(caller, account_id, replica_id)
@@ -119,7 +124,7 @@ async def redeploy_replica(
     responses=errors(404, 409),
 )
 async def increase_replica_reliability(
-    services: Services, caller: Caller, account_id: AccountId, replica_id: AccountId
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], replica_id: FromPath[AccountId]
 ) -> None:
     """Set a replica's `reliability` to `high`."""
     await services.replicas.increase_reliability(caller, account_id, replica_id)

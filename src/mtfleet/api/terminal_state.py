@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
+from mtfleet.api.parameters import TheCaller, TheServices
 from mtfleet.api.ports import Services
 from mtfleet.api.responses import errors
 from mtfleet.domain.access import REST, Caller
@@ -30,11 +31,11 @@ async def _own(services: Services, caller: Caller, account_id: AccountId) -> Acc
     responses=errors(404, 503),
 )
 async def account_information(
-    services: Services,
-    caller: Caller,
-    account_id: AccountId,
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
     refresh: Annotated[
-        bool, Parameter(query="refreshTerminalState", description="Read the terminal anew")
+        bool, QueryParameter(name="refreshTerminalState", description="Read the terminal anew")
     ] = False,
 ) -> AccountInformation:
     """Return balance, equity, margin and the like."""
@@ -42,13 +43,15 @@ async def account_information(
 
 
 @get("/server-time", guards=[_reads("server", "getServerTime")], responses=errors(404, 503))
-async def server_time(services: Services, caller: Caller, account_id: AccountId) -> ServerTime:
+async def server_time(
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]
+) -> ServerTime:
     """Return the broker's clock."""
     return await services.fleet.server_time(await _own(services, caller, account_id))
 
 
 @get("/symbols", guards=[_reads("market-data", "getSymbols")], responses=errors(404, 503))
-async def symbols(services: Services, caller: Caller, account_id: AccountId) -> list[str]:
+async def symbols(services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]) -> list[str]:
     """Return the names of all symbols that the broker offers this account."""
     return list(await services.fleet.symbols(await _own(services, caller, account_id)))
 
@@ -59,7 +62,7 @@ async def symbols(services: Services, caller: Caller, account_id: AccountId) -> 
     responses=errors(404, 503),
 )
 async def specification(
-    services: Services, caller: Caller, account_id: AccountId, symbol: str
+    services: TheServices, caller: TheCaller, account_id: FromPath[AccountId], symbol: FromPath[str]
 ) -> SymbolSpecification:
     """Return how a symbol is traded. Percent-encode `/` and `#` in its name."""
     return await services.fleet.specification(
@@ -73,14 +76,14 @@ async def specification(
     responses=errors(404, 503),
 )
 async def current_price(
-    services: Services,
-    caller: Caller,
-    account_id: AccountId,
-    symbol: str,
+    services: TheServices,
+    caller: TheCaller,
+    account_id: FromPath[AccountId],
+    symbol: FromPath[str],
     keep_subscription: Annotated[
         bool,
-        Parameter(
-            query="keepSubscription", description="Keep the subscription, so that later reads are fast"
+        QueryParameter(
+            name="keepSubscription", description="Keep the subscription, so that later reads are fast"
         ),
     ] = False,
 ) -> Price:

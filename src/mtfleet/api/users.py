@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 from litestar import Router, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from mtfleet.api.access import AnyToken, WholeUser
-from mtfleet.api.ports import Services
+from mtfleet.api.parameters import TheCaller, TheServices
 from mtfleet.api.responses import errors
-from mtfleet.domain.access import AuditEntry, Caller, IssuedToken, access_rules_manifest
+from mtfleet.domain.access import AuditEntry, IssuedToken, access_rules_manifest
 from mtfleet.domain.errors import ForbiddenError, NotFoundError
 from mtfleet.domain.ids import TokenId, UserId
 from mtfleet.domain.values import Value
@@ -23,7 +23,7 @@ class CurrentUser(Value, frozen=True, kw_only=True):
 
 
 @get("/", guards=[AnyToken()], responses=errors())
-async def current_user(services: Services, caller: Caller) -> CurrentUser:
+async def current_user(services: TheServices, caller: TheCaller) -> CurrentUser:
     """Tell whose token this is."""
     async with services.store.reader() as tx:
         user = await tx.users.get(caller.user_id)
@@ -33,24 +33,24 @@ async def current_user(services: Services, caller: Caller) -> CurrentUser:
 
 
 @get("/tokens", guards=[WholeUser()], responses=errors())
-async def list_tokens(services: Services, caller: Caller) -> list[IssuedToken]:
+async def list_tokens(services: TheServices, caller: TheCaller) -> list[IssuedToken]:
     """List the user's tokens: what is known of them, never the tokens themselves."""
     return await services.tokens.list(caller)
 
 
 @delete("/tokens/{token_id:str}", guards=[WholeUser()], responses=errors(404))
-async def revoke_token(services: Services, caller: Caller, token_id: str) -> None:
+async def revoke_token(services: TheServices, caller: TheCaller, token_id: FromPath[str]) -> None:
     """Revoke a token and all that were narrowed from it."""
     await services.tokens.revoke(caller, TokenId(token_id))
 
 
 @post("/narrow-down-auth-token", status_code=200, guards=[AnyToken()], responses=errors())
 async def narrow_down(
-    services: Services,
-    caller: Caller,
-    data: NarrowDown,
+    services: TheServices,
+    caller: TheCaller,
+    data: JSONBody[NarrowDown],
     validity_hours: Annotated[
-        float, Parameter(query="validity-in-hours", gt=0, le=876_000, description="How long it is valid")
+        float, QueryParameter(name="validity-in-hours", gt=0, le=876_000, description="How long it is valid")
     ] = 24,
 ) -> NarrowedToken:
     """Make a token that may do less than the one that asks; it dies with it."""
@@ -65,13 +65,15 @@ async def manifest() -> list[dict[str, Any]]:
 
 @get("/audit-log", guards=[WholeUser()], responses=errors())
 async def audit_log(
-    services: Services,
-    caller: Caller,
-    after: Annotated[int, Parameter(ge=0, le=2**53, description="Return entries after this sequence")] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
-    entity_id: Annotated[str | None, Parameter(query="entityId")] = None,
+    services: TheServices,
+    caller: TheCaller,
+    after: Annotated[
+        int, QueryParameter(ge=0, le=2**53, description="Return entries after this sequence")
+    ] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    entity_id: Annotated[str | None, QueryParameter(name="entityId")] = None,
     is_everybody: Annotated[
-        bool, Parameter(query="everybody", description="All users' entries; administrators only")
+        bool, QueryParameter(name="everybody", description="All users' entries; administrators only")
     ] = False,
 ) -> list[AuditEntry]:
     """Read what was done in the user's name, oldest first."""
