@@ -98,7 +98,7 @@ async def test_the_guide_from_its_first_call_to_its_last(
     for added in (with_profile, draft):
         await added.remove()
         await added.wait_removed()
-    await demo_accounts(api, profile)
+    await demo_accounts(api, profile, files)
     await live_of_a_profile(api, profile, files)
 
 
@@ -252,7 +252,7 @@ async def live_of_a_profile(api: MetaApi, profile: ProvisioningProfile, files: P
         await provisioningProfile.reload()
 
 
-async def demo_accounts(api: MetaApi, provisioningProfile: ProvisioningProfile) -> None:
+async def demo_accounts(api: MetaApi, provisioningProfile: ProvisioningProfile, files: Path) -> None:
     made = [
         await api.metatrader_account_generator_api.create_mt4_demo_account(
             account=PERSON | {"serverName": "Sandbox-MT4", "keywords": ["Sandbox Markets Ltd"]}
@@ -274,6 +274,7 @@ async def demo_accounts(api: MetaApi, provisioningProfile: ProvisioningProfile) 
     mt4_profile = await api.provisioning_profile_api.create_provisioning_profile(
         profile={"name": "MT4", "version": 4, "brokerTimezone": "EET", "brokerDSTSwitchTimezone": "EET"}
     )
+    await mt4_profile.upload_file(file_name="broker.srv", file=files / "broker.srv")
     made.append(
         await api.metatrader_account_generator_api.create_mt4_demo_account(
             account=PERSON | {"serverName": "Sandbox-MT4"}, profile_id=mt4_profile.id
