@@ -148,35 +148,7 @@ class RegionService:
         `ValidationError`.
         """
         known = self._known(region)
-        problems: list[FieldProblem] = []
-        quotas: dict[str, int] = {}
-        for name in QUOTAS:
-            value = body.get(name)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_QUOTA:
-                problems.append(
-                    FieldProblem(parameter=name, message=f"must be a whole number from 0 to {_MAX_QUOTA}")
-                )
-            else:
-                quotas[name] = value
-        message = body.get("message") or body.get("justification")
-        if message is not None and not (isinstance(message, str) and len(message) <= MAX_MESSAGE_CHARACTERS):
-            problems.append(
-                FieldProblem(
-                    parameter="message",
-                    message=f"must be a text of at most {MAX_MESSAGE_CHARACTERS} characters",
-                )
-            )
-            message = None
-        if not quotas and not problems:
-            problems.append(FieldProblem(parameter="maxAccounts", message=f"give one of {', '.join(QUOTAS)}"))
-        if problems:
-            raise ValidationError(
-                "The request for quotas is not valid: "
-                + "; ".join(f"{p.parameter}: {p.message}" for p in problems),
-                details=problems,
-            )
+        quotas, message = _wished_quotas(body)
         request = QuotaRequest(
             user_id=caller.user_id,
             region=known,
@@ -207,3 +179,36 @@ class RegionService:
             if known == region:
                 return known
         raise NotFoundError(f"There is no such region. There are {', '.join(self._options.regions)}.")
+
+
+def _wished_quotas(body: Mapping[str, Any]) -> tuple[dict[str, int], str | None]:
+    problems: list[FieldProblem] = []
+    quotas: dict[str, int] = {}
+    for name in QUOTAS:
+        value = body.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_QUOTA:
+            problems.append(
+                FieldProblem(parameter=name, message=f"must be a whole number from 0 to {_MAX_QUOTA}")
+            )
+        else:
+            quotas[name] = value
+    message = body.get("message") or body.get("justification")
+    if message is not None and not (isinstance(message, str) and len(message) <= MAX_MESSAGE_CHARACTERS):
+        problems.append(
+            FieldProblem(
+                parameter="message",
+                message=f"must be a text of at most {MAX_MESSAGE_CHARACTERS} characters",
+            )
+        )
+        message = None
+    if not quotas and not problems:
+        problems.append(FieldProblem(parameter="maxAccounts", message=f"give one of {', '.join(QUOTAS)}"))
+    if problems:
+        raise ValidationError(
+            "The request for quotas is not valid: "
+            + "; ".join(f"{p.parameter}: {p.message}" for p in problems),
+            details=problems,
+        )
+    return quotas, message

@@ -110,22 +110,6 @@ def configure(*, as_json: bool, level: str = "INFO", stream: TextIO | None = Non
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.StackInfoRenderer(),
     ]
-    ending: list[Processor]
-    if as_json:
-        ending = [
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            ),
-            redact_event,
-            structlog.processors.JSONRenderer(default=_plain, ensure_ascii=False),
-        ]
-    else:
-        ending = [
-            redact_event,
-            structlog.dev.ConsoleRenderer(
-                colors=False, exception_formatter=structlog.dev.plain_traceback, sort_keys=False
-            ),
-        ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -138,7 +122,7 @@ def configure(*, as_json: bool, level: str = "INFO", stream: TextIO | None = Non
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *ending,
+                *_ending(as_json=as_json),
                 _redact_line,
             ],
         )
@@ -152,3 +136,21 @@ def configure(*, as_json: bool, level: str = "INFO", stream: TextIO | None = Non
         of_server = logging.getLogger(name)
         of_server.handlers.clear()
         of_server.propagate = True
+
+
+def _ending(*, as_json: bool) -> list[Processor]:
+    """Return the processors that mask an event and write it as a line."""
+    if as_json:
+        return [
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            redact_event,
+            structlog.processors.JSONRenderer(default=_plain, ensure_ascii=False),
+        ]
+    return [
+        redact_event,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+        ),
+    ]
