@@ -134,7 +134,14 @@ class Output:
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
-        """Show that something goes on: a spinner with the time on a terminal, plain lines elsewhere."""
+        """Show that something goes on: a spinner with the time on a terminal, plain lines elsewhere.
+
+        Inside another one it only changes what that one says.
+        """
+        if self._status is not None:
+            self.step(text)
+            yield
+            return
         if not sys.stderr.isatty():
             self.note(text)
             yield

@@ -155,7 +155,8 @@ class Remote:
                     break
                 failures = 0
                 answer = self._answer(response)
-                self.out.step(str(answer.get("message", what)))
+                # What follows the first sentence tells programs to ask again, which is done here.
+                self.out.step(str(answer.get("message", what)).partition(". ")[0])
                 time.sleep(_wait_seconds(response))
         self.out.on_interrupt = None
         return self._answer(response)
