@@ -72,8 +72,9 @@ def test_an_account_from_its_opening_to_its_removal(mtfleet: Mtfleet) -> None:
     mtfleet("accounts", "undeploy", account, "--wait")
     assert json.loads(mtfleet("accounts", "show", account, "--json").stdout)["name"] == "Renamed"
     mtfleet("accounts", "deploy", account, "--wait")
-    mtfleet("replicas", "add", account, "--region", "new-york", "--wait")
-    assert "new-york" in mtfleet("replicas", "list", account).stdout
+    elsewhere = mtfleet("regions", "list").stdout.split()[1]
+    mtfleet("replicas", "add", account, "--region", elsewhere, "--wait")
+    assert elsewhere in mtfleet("replicas", "list", account).stdout
     mtfleet("accounts", "remove", account, "--yes", "--replicas", "--wait")
     mtfleet("accounts", "show", account, code=5)
 
@@ -139,7 +140,7 @@ def test_tokens_keys_and_what_there_is(mtfleet: Mtfleet) -> None:
     assert "Sandbox-MT5" in mtfleet("brokers", "search", "sandbox").stdout
     assert mtfleet("regions", "list").stdout.split()
     assert mtfleet("quotas", "list").stdout
-    assert "vault" in mtfleet("audit", "list", "--limit", "1000").stdout
+    assert "vault.rotated" in mtfleet("audit", "list", "--everybody", "--limit", "1000").stdout
 
 
 def test_the_doctor_finds_a_healthy_server(mtfleet: Mtfleet, server: RunningServer) -> None:

@@ -92,7 +92,7 @@ async def _with_parts(directory: Path, work: Callable[[Parts], Awaitable[T]]) ->
     clock = SystemClock()
     store = await open_store(database_url(settings), clock=clock)
     try:
-        vault = await Vault.open(store, key_source(settings))
+        vault = await Vault.open(store, key_source(settings), clock=clock)
         tokens = Tokens(store, vault, clock)
         return await work(Parts(vault, tokens, Users(store, tokens, clock)))
     finally:

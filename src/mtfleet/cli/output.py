@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Column = tuple[str, str]
 """Heading and dotted path of a field."""
 
-_PIPED_WIDTH = 200
-"""Columns of a table that goes into a pipe or file: wide enough that ids are never cut."""
+_PIPED_WIDTH = 2000
+"""Columns at most of a table that goes into a pipe or file: nothing is cut or folded there."""
 
 _GOOD = {"CONNECTED", "DEPLOYED", "active", "passed"}
 _BAD = {"DEPLOY_FAILED", "REDEPLOY_FAILED", "UNDEPLOY_FAILED", "DELETE_FAILED", "failed"}
