@@ -71,6 +71,11 @@ class Fleet:
             needs_server_files=any(kind.capabilities.needs_server_files for kind in terminals.values()),
         )
 
+    @property
+    def holder(self) -> str:
+        """The name under which this program holds leases."""
+        return self._settings.holder
+
     async def start(self) -> None:
         """Recover: nothing that a former run saw is believed, deployed accounts come back, and whatever was
         under way is finished. Returns when all of that is planned. Raises what the store raises."""

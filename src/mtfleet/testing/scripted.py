@@ -271,6 +271,9 @@ class ScriptedDriver(TerminalDriver):
 
     def die(self, *, silently: bool = False) -> None:
         """Let the terminal end by itself."""
+        if self._death is not None:
+            self._death.cancel()
+            self._death = None
         self._set_running(False)
         if not silently:
             self._report(TerminalDied(reason="the script says so"))
