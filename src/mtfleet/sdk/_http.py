@@ -1,10 +1,8 @@
 """Sends requests: retries what may be repeated, polls what takes long, and turns answers into values or
 errors.
 
-The loop is our own. stamina was tried on paper and does not fit: its instrumentation is global, so retries
-would be printed (or counted) in every program that uses the SDK; its time can't be passed in; and it may
-fall asleep past the bound that it was given. Waits here are told by the server, for failures and for
-progress (202) alike, and share one bound.
+The loop is our own; docs/adr/0008 says why it is not stamina's. Waits are told by the server, for failures
+and for progress (202) alike, and share one bound.
 """
 
 import asyncio
