@@ -226,7 +226,7 @@ class _GinLookup(_IdLookup):
     @property
     def promised_cost(self) -> float:
         """Return a guess: it costs as much as there are candidates, however small the page is."""
-        return 4.0 * self._wanted.needed
+        return 16.0 * self._wanted.needed
 
 
 def _order(c: Columns) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

@@ -2,7 +2,7 @@
 
 Whether a text holds a query is always checked on the text itself; the index only says where to look. Both
 databases index the same grams: SQLite in a full-text table (FTS5) whose rows come out in the order of
-`accounts.position`, PostgreSQL in a `text[]` column under a GIN index. See docs/adr/0002-text-search.md.
+`accounts.position`, PostgreSQL in a `text[]` column under a GIN index. See docs/adr/0009-text-search.md.
 """
 
 from collections.abc import Iterable, Sequence
