@@ -70,6 +70,7 @@ class _Reader:
         self._lines, self._source = lines_of(text), source
 
     def catalogue(self, document: object) -> Catalogue:
+        self._check_numbers(document, ())
         try:
             brokers = msgspec.convert(document, BrokersText)
         except msgspec.ValidationError as error:
@@ -86,6 +87,16 @@ class _Reader:
         if regions is not None and (not regions or len(set(regions)) < len(regions) or not all(regions)):
             self._fail(("regions",), "regions: name at least one, each once")
         return Catalogue(servers=servers, regions=None if regions is None else tuple(regions))
+
+    def _check_numbers(self, value: object, place: Place) -> None:
+        if isinstance(value, Decimal) and not value.is_finite():
+            self._fail(place, f"{place[-1]}: a finite number is needed")
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self._check_numbers(item, (*place, key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                self._check_numbers(item, (*place, index))
 
     def _fail(self, place: Place, reason: str, cause: Exception | None = None) -> NoReturn:
         raise BrokersFileError(self._source, line_at(self._lines, place), reason) from cause

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from mtfleet.simulator.server import Command, CommandRefused, Event, TradeServer
 from mtfleet.terminals.base import BrokerUnreachable
 from mtfleet.terminals.simulated.journal import Journal, JournalCorrupt
+
+log = structlog.get_logger(__name__)
 
 _MAX_BATCH: Final = 1000
 _MAX_WAITING: Final = 50_000
@@ -83,6 +86,10 @@ class CommandLog:
         self._is_closed = True
         if self._writer is not None:
             await self._writer
+        self.release()
+
+    def release(self) -> None:
+        """Close the journal; nothing may be under way."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
@@ -94,7 +101,11 @@ class CommandLog:
             try:
                 # No time limit: an abandoned write would leave open what is durable.
                 await asyncio.to_thread(self._append, payload)
-            except OSError as error:
+            except asyncio.CancelledError:
+                for _, future in (*batch, *self._waiting):
+                    future.cancel()
+                raise
+            except Exception as error:
                 self._fail(batch, error)
                 continue
             for command, future in batch:
@@ -112,17 +123,24 @@ class CommandLog:
             if not future.done():
                 future.set_exception(error)
             return
+        except Exception as error:
+            # A defect: the caller hears of it, and the commands behind this one still get their answers.
+            log.exception("command.failed", server=self._header.server)
+            if not future.done():
+                future.set_exception(error)
+            return
         if not future.done():
             future.set_result(events)
 
     def _fail(
-        self, batch: Sequence[tuple[Command, asyncio.Future[tuple[Event, ...]]]], cause: OSError
+        self, batch: Sequence[tuple[Command, asyncio.Future[tuple[Event, ...]]]], cause: Exception
     ) -> None:
+        reason = getattr(cause, "strerror", None) or cause
         for _, future in batch:
             if not future.done():
                 error = JournalWriteFailed(
-                    f"The simulated server {self._header.server} could not write {self._path}: "
-                    f"{cause.strerror or cause}. Nothing was done. Free space or mend the disk, then repeat."
+                    f"The simulated server {self._header.server} could not write {self._path}: {reason}. "
+                    "Nothing was done. Free space or mend the disk, then repeat."
                 )
                 error.__cause__ = cause
                 future.set_exception(error)

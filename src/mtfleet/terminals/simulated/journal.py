@@ -101,7 +101,7 @@ class Journal:
             os.fsync(self._descriptor)
         except OSError as error:
             self._is_broken = True
-            log.error("journal.append_undone_failed", path=str(self._path), error=str(error))
+            log.error("journal.rollback_failed", path=str(self._path), error=str(error))
 
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows would change line ends otherwise

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -98,6 +97,7 @@ class SimulatedTerminals(Terminals):
         self._catalogue: Catalogue | None = None
         self._servers: dict[str, SimulatedServer] = {}
         self._droppers: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -122,11 +122,9 @@ class SimulatedTerminals(Terminals):
             self._watch_drops(name, server)
 
     async def close(self) -> None:
-        for task in self._droppers.values():
+        for task in self._tasks:
             task.cancel()
-        for task in self._droppers.values():
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._droppers.clear()
         for server in self._servers.values():
             server.connections.clear()
@@ -242,6 +240,8 @@ class SimulatedTerminals(Terminals):
             for name, definition in catalogue.servers.items():
                 self._servers[name] = self._server(definition, self._key)
         except BaseException:
+            for server in self._servers.values():
+                server.commands.release()
             self._servers.clear()
             self._lock.release()
             self._lock = None
@@ -306,14 +306,16 @@ class SimulatedTerminals(Terminals):
         terms = definition.demo
         if not terms.are_offered:
             raise DemoAccountRefused(f"The server {definition.name} opens no demo accounts.")
-        if request.leverage != int(request.leverage) or not 1 <= request.leverage <= terms.max_leverage:
+        # Written so that a NaN, which compares as false with everything, is refused too.
+        if not (1 <= request.leverage <= terms.max_leverage and request.leverage == int(request.leverage)):
             raise DemoAccountRefused(
                 f"The server {definition.name} offers leverage from 1 to {terms.max_leverage}, whole numbers."
             )
-        if not 0 < request.balance <= float(terms.max_balance):
+        smallest = 10.0**-terms.currency_digits
+        if not smallest <= request.balance <= float(terms.max_balance):
             raise DemoAccountRefused(
-                f"The server {definition.name} opens demo accounts with a balance above 0 and up to "
-                f"{terms.max_balance}."
+                f"The server {definition.name} opens demo accounts with a balance of "
+                f"{smallest:g} to {terms.max_balance}."
             )
 
     async def _open_demo(self, server: SimulatedServer, request: DemoAccountRequest) -> TradingAccount:
@@ -356,9 +358,12 @@ class SimulatedTerminals(Terminals):
             old.cancel()
         every = server.faults.drop_every_seconds
         if every is not None:
-            self._droppers[name] = asyncio.create_task(
+            task = asyncio.create_task(
                 self._drop_regularly(server, every), name=f"drops of {server.definition.name}"
             )
+            self._droppers[name] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _drop_regularly(self, server: SimulatedServer, seconds: float) -> None:
         while True:
