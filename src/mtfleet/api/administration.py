@@ -84,9 +84,9 @@ async def issue_token(
 
 
 @post("/vault/rotate", status_code=200, guards=[Administrator()], responses=errors(409))
-async def rotate_vault(services: TheServices) -> Rotated:
+async def rotate_vault(services: TheServices, caller: TheCaller) -> Rotated:
     """Make a new data key and rewrap every secret with it, while serving."""
-    return Rotated(rewrapped=await services.vault.rotate())
+    return Rotated(rewrapped=await services.vault.rotate(caller=caller))
 
 
 @get("/brokers", guards=[Administrator()], responses=errors())

@@ -56,7 +56,7 @@ class UserDirectory(Protocol):
 
 
 class KeyRotation(Protocol):
-    async def rotate(self) -> int: ...
+    async def rotate(self, *, caller: Caller | None = None) -> int: ...
 
 
 class AccountsPort(Protocol):

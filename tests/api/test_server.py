@@ -1,0 +1,140 @@
+"""The whole program: start, stop, kill, two on one directory, a port that is taken."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtfleet.testing.server import RunningServer, ServerNotReady, running_server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with running_server() as running:
+        yield running
+
+
+def call(server: RunningServer, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+    """Call the API as a plain client does; returns the decoded body."""
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        server.url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"auth-token": token or server.admin_token, "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def test_it_serves_and_tells_where(server: RunningServer) -> None:
+    assert call(server, "GET", "/users/current")["isAdmin"] is True
+    for name in ("admin.token", "master.key", "server.json"):
+        assert os.stat(server.data_dir / name).st_mode & 0o777 == 0o600
+    assert server.admin_token not in server.log()
+    page = urllib.request.urlopen(server.url + "/swagger/", timeout=30).read().decode()  # noqa: S310
+    assert "/users/current/accounts" in page
+    assert "<script" not in page
+
+
+def test_a_second_server_on_the_directory_is_refused(server: RunningServer) -> None:
+    second = RunningServer(server.data_dir)
+    second.log_file = server.data_dir.with_name("second.log")
+    done = subprocess.run(
+        [sys.executable, "-m", "mtfleet.testing.server", str(server.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Another server runs on the data directory" in done.stderr
+    assert str(server.pid) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert call(server, "GET", "/users/current")["name"] == "admin"
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = RunningServer(tmp_path / "data", ["--port", str(port)])
+        with pytest.raises(ServerNotReady, match=f"can't listen on 127.0.0.1 port {port}"):
+            refused.start()
+
+
+def test_state_survives_a_kill_and_a_stop() -> None:
+    with running_server() as server:
+        made = call(server, "POST", "/admin/users", {"name": "trader"})
+        server.kill()
+        server.restart()
+        who = call(server, "GET", "/users/current", token=made["token"])
+        assert who == {"id": made["id"], "name": "trader", "isAdmin": False}
+        assert server.stop() == 0
+        assert not (server.data_dir / "server.json").exists()
+
+
+def test_a_lost_administrator_token_is_issued_again() -> None:
+    with running_server() as server:
+        first = server.admin_token
+        server.stop()
+        (server.data_dir / "admin.token").unlink()
+        server.restart()
+        assert server.admin_token != first
+        assert call(server, "GET", "/users/current")["isAdmin"] is True
+
+
+def test_an_account_lives_through_the_api() -> None:
+    with running_server() as server:
+        wish = {"balance": 1000, "email": "a@example.com", "leverage": 100, "serverName": "Sandbox-MT5"}
+        profiles = "/users/current/provisioning-profiles/default"
+        demo = call(server, "POST", f"{profiles}/mt5-demo-accounts", wish)
+        created = call(
+            server,
+            "POST",
+            "/users/current/accounts",
+            {
+                "name": "A",
+                "login": demo["login"],
+                "password": demo["password"],
+                "server": demo["serverName"],
+                "platform": "mt5",
+                "magic": 0,
+            },
+        )
+        path = f"/users/current/accounts/{created['id']}"
+        information = call(server, "GET", f"{path}/account-information")
+        assert information["balance"] == 1000
+        symbols = call(server, "GET", f"{path}/symbols")
+        slashed = next(name for name in symbols if "/" in name)
+        quoted = slashed.replace("/", "%2F").replace("#", "%23")
+        assert call(server, "GET", f"{path}/symbols/{quoted}/current-price")["symbol"] == slashed
+        server.kill()
+        server.restart()
+        assert call(server, "GET", f"{path}/account-information")["login"] == int(demo["login"])
+        for place in (
+            server.log(),
+            *(p.read_bytes().decode("latin-1") for p in server.data_dir.glob("*.db*")),
+        ):
+            assert demo["password"] not in place
+
+
+def test_the_second_signal_ends_at_once() -> None:
+    with (
+        running_server() as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as slow,
+    ):
+        slow.sendall(b"POST /users/current/accounts HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n")
+        slow.sendall(f"auth-token: {server.admin_token}\r\n\r\n".encode())
+        os.kill(server.pid, signal.SIGINT)
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait(5) in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}
