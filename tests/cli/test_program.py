@@ -183,7 +183,7 @@ def test_the_demonstration_ends_with_success(tmp_path: Path) -> None:
         timeout=90,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("Starting a server", "demo account", "Adding it", "Deploying it", "EURUSD"):
+    for word in ("Starting a server", "demo account", "Adding it", "Deploying it", "Watching prices"):
         assert word in done.stderr
     assert "MTFLEET_TOKEN" in done.stdout
     assert not (tmp_path / "demo" / "server.json").exists()

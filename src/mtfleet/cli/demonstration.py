@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from mtfleet.cli.exits import CommandError
 from mtfleet.cli.output import Output, elapsed
@@ -20,6 +21,7 @@ from mtfleet.cli.waiting import Goal, wait_until
 
 SERVER = "Sandbox-MT5"
 SYMBOL = "EURUSD"
+WATCHED = (SYMBOL, "XAUUSD", "GBPUSD", "BTCUSD")
 _READY_LIMIT_SECONDS = 60.0
 _STOP_LIMIT_SECONDS = 20.0
 _PREFERRED_PORT = 8080
@@ -201,21 +203,28 @@ def _play(remote: Remote, out: Output, timeout: float) -> dict[str, Any]:
             f"balance {information['balance']:g} {information['currency']}, "
             f"leverage {information['leverage']}"
         )
-    with _step(out, f"Watching {SYMBOL}") as tell:
+    with _step(out, "Watching prices") as tell:
         tell(_watch(remote, where, timeout))
     return account
 
 
 def _watch(remote: Remote, where: str, timeout: float) -> str:
-    """Wait until the price has moved, and tell from what to what."""
+    """Wait until the price of one symbol has moved, and tell from what to what."""
+    offered = set(remote.get(f"{where}/symbols"))
+    prices = {
+        symbol: f"{where}/symbols/{quote(symbol, safe='')}/current-price"
+        for symbol in WATCHED
+        if symbol in offered
+    }
     started = time.monotonic()
-    first = remote.get(f"{where}/symbols/{SYMBOL}/current-price", {"keepSubscription": True})
+    first = {symbol: remote.get(url, {"keepSubscription": True}) for symbol, url in prices.items()}
     while time.monotonic() - started < timeout:
-        now = remote.get(f"{where}/symbols/{SYMBOL}/current-price")
-        if (now["bid"], now["ask"]) != (first["bid"], first["ask"]):
-            return f"{first['bid']} / {first['ask']}, then {now['bid']} / {now['ask']}"
+        for symbol, url in prices.items():
+            now, then = remote.get(url), first[symbol]
+            if (now["bid"], now["ask"]) != (then["bid"], then["ask"]):
+                return f"{symbol} {then['bid']} / {then['ask']}, then {now['bid']} / {now['ask']}"
         time.sleep(0.1)
-    raise CommandError(f"The price of {SYMBOL} did not move in {timeout:g} seconds.")
+    raise CommandError(f"No price of {', '.join(prices)} moved in {timeout:g} seconds.")
 
 
 def _tell_what_next(
