@@ -4,10 +4,9 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-
 from bench.__main__ import module_names
 from bench.table import Row, format_value, print_table
+from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 
