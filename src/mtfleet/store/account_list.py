@@ -204,15 +204,16 @@ class _FullTextWalk(_Walk):
 class _IdLookup(_Walk):
     """Look up all accounts with the wanted ids at once."""
 
-    _candidates: tuple[Condition, ...] = ()
-
     async def step(self, size: int) -> None:
-        criteria = self._wanted.criteria
-        statement = select(*self._shown).where(*self._candidates, *self._wanted.conditions(accounts.c))
+        statement = select(*self._shown).where(*self._wanted.conditions(accounts.c))
         # The key's own index: the planner would rather walk all accounts in order.
         statement = statement.with_hint(accounts, "INDEXED BY sqlite_autoindex_accounts_1", "sqlite")
-        statement = statement.order_by(*_order(accounts.c)).limit(criteria.limit).offset(criteria.offset)
-        self.rows = list(await self._unit.rows(statement))
+        await self._read_page(statement, accounts.c)
+
+    async def _read_page(self, statement: Select[Any], c: Columns) -> None:
+        criteria = self._wanted.criteria
+        ordered = statement.order_by(*_order(c)).limit(criteria.limit).offset(criteria.offset)
+        self.rows = list(await self._unit.rows(ordered))
         self.is_at_end = True
 
 
@@ -221,7 +222,13 @@ class _GinLookup(_IdLookup):
 
     def __init__(self, wanted: _Wanted, shown: Shown, folded: str) -> None:
         super().__init__(wanted, shown)
-        self._candidates = (in_text_index(wanted.unit, wanted.user_id, folded),)
+        self._named = in_text_index(wanted.unit, wanted.user_id, folded)
+
+    async def step(self, size: int) -> None:
+        # The offset keeps the planner from starting at the accounts, whatever it believes about them.
+        near = select(*accounts.c.values()).where(self._named).offset(0).subquery()
+        statement = select(*(near.c[column.name] for column in self._shown))
+        await self._read_page(statement.where(*self._wanted.conditions(near.c)), near.c)
 
     @property
     def promised_cost(self) -> float:
