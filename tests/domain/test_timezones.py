@@ -243,3 +243,18 @@ def test_no_bars_and_old_bars_are_not_enough() -> None:
     assert isinstance(infer_settings(samples(zone, NOW), {}, NOW), NotEnoughEvidence)
     old = year_of_bars("forex", zone, NOW - timedelta(days=60))
     assert isinstance(infer_settings(samples(zone, NOW), {Symbol("EURUSD"): old}, NOW), NotEnoughEvidence)
+
+
+@pytest.mark.parametrize("zone", ZONES, ids="/".join)
+def test_holidays_do_not_hide_the_answer(zone: tuple[str, str]) -> None:
+    """Closed on Christmas and New Year's Day, early on the days before, Good Friday off, as brokers do."""
+    now = datetime(2026, 4, 15, 12, tzinfo=UTC)
+    bars = [
+        one
+        for one in year_of_bars("forex", zone, now)
+        if (one.opened_at.month, one.opened_at.day) not in {(12, 25), (1, 1), (4, 3), (4, 18)}
+        and not ((one.opened_at.month, one.opened_at.day) in {(12, 24), (12, 31)} and one.opened_at.hour > 18)
+    ]
+    found = infer_settings(samples(zone, now), {Symbol("EURUSD"): bars}, now)
+    assert isinstance(found, BrokerSettings), found
+    assert same_clock(found, zone, now)

@@ -156,10 +156,10 @@ async def test_a_profile_must_be_there_active_and_of_the_platform(world: Provisi
 async def test_without_credentials_the_account_is_a_draft_and_no_broker_is_asked(
     world: Provisioning,
 ) -> None:
-    made = await world.accounts.create(
-        ANNA, new_account(login=None, password=None, server="No-Such-Server"), "t1"
-    )
-    assert made == Created(id=made.id, state=AccountState.DRAFT) if isinstance(made, Created) else False
+    body = new_account(login=None, password=None, server="No-Such-Server")
+    made = await world.accounts.create(ANNA, body, "t1")
+    assert isinstance(made, Created)
+    assert made.state is AccountState.DRAFT
     assert world.brokers.logins == 0
     account = await world.accounts.get(ANNA, made.id)
     assert (account.state, account.login) == (AccountState.DRAFT, None)

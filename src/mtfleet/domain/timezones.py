@@ -46,6 +46,9 @@ MAX_STRAYS = 3
 """How many closures may hold bars that fit no calendar at all, before nothing is believed."""
 MAX_NEAR_WEEKENDS = 2
 """Calendars that differ at no more weekends of a year can hardly contradict each other."""
+MAX_IRREGULAR_WEEKENDS = 3
+"""At how many weekends trading may end early or begin late, as on holidays, for such calendars to be told
+apart."""
 YEAR_HOURS = 366 * 24
 NEAR_HOURS = 6
 """A symbol has a say about a closure if it has a bar this near to it."""
@@ -137,6 +140,9 @@ class _Series(msgspec.Struct, frozen=True):
         """Whether trading ends right at `start` and goes on right at `end`."""
         return start - 1 in self.hours and end in self.hours and not self.intrudes(start, end)
 
+    def surrounds(self, start: int, end: int) -> bool:
+        return self.intrudes(start - NEAR_HOURS, start) and self.intrudes(end, end + NEAR_HOURS)
+
     def is_near(self, start: int, end: int) -> bool:
         return self.intrudes(start - NEAR_HOURS, end + NEAR_HOURS)
 
@@ -148,8 +154,8 @@ class _Verdict(msgspec.Struct, frozen=True):
     """By more than half of those that have a say."""
     is_doubted: bool
     """By a third of them or more."""
-    is_exact: bool
-    """More than half end and begin exactly as predicted."""
+    is_exact: bool | None
+    """Whether more than half of those with bars on both sides end and begin exactly as predicted."""
 
 
 def infer_settings(
@@ -243,7 +249,7 @@ def _keeps(series: _Series, recent: Sequence[Closure], hypothesis: _Hypothesis, 
             newest_seen = closure
         elif start - 1 in series.hours and end in series.hours:
             newest_seen = closure
-            if closure[1] - closure[0] > 24:  # a weekend: a daily break alone proves little
+            if _is_weekend(closure):  # a daily break alone proves little
                 exact += 1
                 newest = closure
     if newest is None or exact < MIN_RECENT_MATCHES or intrusions > MAX_RECENT_INTRUSIONS:
@@ -277,11 +283,12 @@ def _judge(
 def _vote(series: Sequence[_Series], start: int, end: int) -> _Verdict:
     voters = [one for one in series if one.is_near(start, end)]
     against = sum(one.intrudes(start, end) for one in voters)
-    exact = sum(one.is_exact(start, end) for one in voters)
+    witnesses = [one for one in series if one.surrounds(start, end)]
+    exact = sum(one.is_exact(start, end) for one in witnesses)
     return _Verdict(
         is_contradicted=against * 2 > len(voters),
         is_doubted=against > 0 and against * 3 >= len(voters),
-        is_exact=exact * 2 > len(voters),
+        is_exact=exact * 2 > len(witnesses) if witnesses else None,
     )
 
 
@@ -319,8 +326,19 @@ def _is_ruled_out(
     weekends = [one for one in closures_between(FOREX, now - YEAR_HOURS, now) if differs(one)]
     if len(weekends) > MAX_NEAR_WEEKENDS:
         return False
-    exact = [judged[winner].is_exact for (_, closure), judged in verdicts.items() if differs(closure)]
-    return bool(exact) and all(exact)
+    # A missing last bar would look the same, so a history that misses some elsewhere is not believed here.
+    seen = {
+        closure: judged[winner].is_exact
+        for (_, closure), judged in verdicts.items()
+        if _is_weekend(closure) and judged[winner].is_exact is not None
+    }
+    telling = [is_exact for closure, is_exact in seen.items() if differs(closure)]
+    irregular = sum(not is_exact for is_exact in seen.values())
+    return bool(telling) and all(telling) and irregular <= MAX_IRREGULAR_WEEKENDS
+
+
+def _is_weekend(closure: Closure) -> bool:
+    return closure[1] - closure[0] > 24
 
 
 def _named(hypothesis: _Hypothesis) -> BrokerSettings | NotEnoughEvidence:
