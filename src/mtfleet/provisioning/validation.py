@@ -26,6 +26,7 @@ DEFAULT_QUOTE_INTERVAL_SECONDS = 2.5
 MAX_METADATA_CHARACTERS = 1024
 MAX_NAME = 256
 MAX_SHORT_TEXT = 128
+MAX_PASSWORD = 256
 MAX_LOGIN_DIGITS = 19
 MAX_TAGS = 100
 MAX_KEYWORDS = 20
@@ -97,8 +98,8 @@ class Problems:
             self.add("login", f"It must be 1 to {MAX_LOGIN_DIGITS} digits.", value)
 
     def password(self, value: str | None) -> None:
-        if value is not None and not 1 <= len(value) <= MAX_SHORT_TEXT:
-            self.add("password", f"It must have 1 to {MAX_SHORT_TEXT} characters.")
+        if value is not None and not 1 <= len(value) <= MAX_PASSWORD:
+            self.add("password", f"It must have 1 to {MAX_PASSWORD} characters.")
         elif value is not None and _CONTROL.search(value):
             self.add("password", "It must not hold control characters.")
 
