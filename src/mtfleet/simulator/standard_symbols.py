@@ -116,11 +116,7 @@ def _forex(name: str, spread: int, swap_long: str, swap_short: str) -> SymbolDef
     )
 
 
-def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
-    """Return what is no currency pair; `like` lends the common terms of trade."""
-    dollar = replace(
-        like, profit_currency="USD", quote_volatility=Decimal(0), filling_modes=(FillingMode.IOC,)
-    )
+def _metals(dollar: SymbolDefinition) -> list[SymbolDefinition]:
     gold = replace(
         dollar,
         name=Symbol("XAUUSD"),
@@ -129,7 +125,6 @@ def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
         base_currency="XAU",
         margin_currency="XAU",
         digits=2,
-        pip_points=10,
         contract_size=Decimal(100),
         max_volume=Decimal(50),
         calculation_mode=CalculationMode.CFD_LEVERAGE,
@@ -140,6 +135,26 @@ def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
         volatility=Decimal(15),
         tick_interval_ms=500,
     )
+    silver = replace(
+        gold,
+        name=Symbol("XAGUSD"),
+        description="Silver vs US Dollar",
+        path="Metals\\XAGUSD",
+        base_currency="XAG",
+        margin_currency="XAG",
+        digits=3,
+        contract_size=Decimal(5000),
+        swap_long=Decimal("-4.1"),
+        swap_short=Decimal("1.3"),
+        spread=24,
+        price=Decimal("28.500"),
+        volatility=Decimal(28),
+        tick_interval_ms=1000,
+    )
+    return [gold, silver]
+
+
+def _exchange_traded(dollar: SymbolDefinition) -> list[SymbolDefinition]:
     index = replace(
         dollar,
         name=Symbol("US30.cash"),
@@ -148,7 +163,6 @@ def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
         base_currency="USD",
         margin_currency="USD",
         digits=1,
-        pip_points=10,
         contract_size=Decimal(1),
         min_volume=Decimal("0.1"),
         max_volume=Decimal(250),
@@ -161,28 +175,7 @@ def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
         spread=22,
         price=Decimal("39000.0"),
         volatility=Decimal(16),
-        tick_interval_ms=1000,
         schedule=INDEX_HOURS,
-    )
-    crypto = replace(
-        dollar,
-        name=Symbol("BTCUSD"),
-        description="Bitcoin vs US Dollar",
-        path="Crypto\\BTCUSD",
-        base_currency="BTC",
-        margin_currency="BTC",
-        digits=2,
-        pip_points=100,
-        contract_size=Decimal(1),
-        max_volume=Decimal(20),
-        calculation_mode=CalculationMode.CFD_LEVERAGE,
-        swap_mode="SYMBOL_SWAP_MODE_INTEREST_CURRENT",
-        swap_long=Decimal(-20),
-        swap_short=Decimal(-20),
-        spread=2400,
-        price=Decimal("65000.00"),
-        volatility=Decimal(45),
-        tick_interval_ms=500,
     )
     stock = replace(
         index,
@@ -203,40 +196,51 @@ def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
         tick_interval_ms=3000,
         schedule=STOCK_HOURS,
     )
-    return [
-        gold,
-        replace(
-            gold,
-            name=Symbol("XAGUSD"),
-            description="Silver vs US Dollar",
-            path="Metals\\XAGUSD",
-            base_currency="XAG",
-            margin_currency="XAG",
-            digits=3,
-            contract_size=Decimal(5000),
-            spread=24,
-            price=Decimal("28.500"),
-            volatility=Decimal(28),
-            swap_long=Decimal("-4.1"),
-            swap_short=Decimal("1.3"),
-            tick_interval_ms=1000,
-        ),
-        index,
-        crypto,
-        replace(
-            crypto,
-            name=Symbol("ETH/USD"),
-            description="Ethereum vs US Dollar",
-            path="Crypto\\ETH/USD",
-            base_currency="ETH",
-            margin_currency="ETH",
-            spread=260,
-            price=Decimal("3200.00"),
-            volatility=Decimal(55),
-            max_volume=Decimal(200),
-        ),
-        stock,
-    ]
+    return [index, stock]
+
+
+def _crypto(dollar: SymbolDefinition) -> list[SymbolDefinition]:
+    bitcoin = replace(
+        dollar,
+        name=Symbol("BTCUSD"),
+        description="Bitcoin vs US Dollar",
+        path="Crypto\\BTCUSD",
+        base_currency="BTC",
+        margin_currency="BTC",
+        digits=2,
+        pip_points=100,
+        contract_size=Decimal(1),
+        max_volume=Decimal(20),
+        calculation_mode=CalculationMode.CFD_LEVERAGE,
+        swap_mode="SYMBOL_SWAP_MODE_INTEREST_CURRENT",
+        swap_long=Decimal(-20),
+        swap_short=Decimal(-20),
+        spread=2400,
+        price=Decimal("65000.00"),
+        volatility=Decimal(45),
+        tick_interval_ms=500,
+    )
+    ether = replace(
+        bitcoin,
+        name=Symbol("ETH/USD"),
+        description="Ethereum vs US Dollar",
+        path="Crypto\\ETH/USD",
+        base_currency="ETH",
+        margin_currency="ETH",
+        max_volume=Decimal(200),
+        spread=260,
+        price=Decimal("3200.00"),
+        volatility=Decimal(55),
+    )
+    return [bitcoin, ether]
+
+
+def _others(like: SymbolDefinition) -> list[SymbolDefinition]:
+    """Return what is no currency pair; `like` lends the common terms of trade."""
+    dollar = replace(
+        like, profit_currency="USD", quote_volatility=Decimal(0), filling_modes=(FillingMode.IOC,)
+    )
+    return [*_metals(dollar), *_exchange_traded(dollar), *_crypto(dollar)]
 
 
 def _all() -> dict[Symbol, SymbolDefinition]:

@@ -25,7 +25,13 @@ from mtfleet.simulator.schedule import (
 from mtfleet.simulator.server import Access
 from mtfleet.terminals.base import BrokerUnreachable, LoginRejected
 from mtfleet.terminals.simulated.commit import CommandLog
-from mtfleet.terminals.simulated.wallclock import hourly_bars, joined_bars, offset_minutes, wall_time
+from mtfleet.terminals.simulated.wallclock import (
+    hourly_bars,
+    joined_bars,
+    next_hour,
+    offset_minutes,
+    wall_time,
+)
 
 _FRESH_MS: Final = 120_000
 _QUOTE_AGE_MS: Final = 100
@@ -202,10 +208,11 @@ class SimulatedServer:
         return [self._sample(time_ms) for time_ms in newest]
 
     async def hourly_bars(self, name: Symbol, start: int, end: int) -> list[BrokerBar]:
-        """Return the hourly bars of the UTC minutes `[start, end)` as far as they have begun."""
+        """Return the hourly bars that open in the UTC minutes `[start, end)`, as far as they have begun."""
         feed = self.symbol(name)
         await self.pause(self.definition.latency.history_seconds)
-        now = self.now_ms()
+        now, clock = self.now_ms(), self.definition.clock
+        start, end = next_hour(clock, start), next_hour(clock, end)
         end = min(end, now // MS_PER_MINUTE + 1)
         if not self.definition.has_history or start >= end:
             return []
@@ -217,7 +224,7 @@ class SimulatedServer:
             if len(self._histories) >= _MAX_HISTORIES:
                 self._histories.pop(next(iter(self._histories)), None)
             self._histories[name, start, past] = known
-        return joined_bars(known, hourly_bars(feed, self.definition.clock, past, end, until_ms=now))
+        return joined_bars(known, hourly_bars(feed, clock, past, end, until_ms=now))
 
     async def _history(self, feed: SymbolFeed, start: int, end: int) -> list[BrokerBar]:
         bars: list[BrokerBar] = []

@@ -9,9 +9,10 @@ from mtfleet.domain.brokertime import offset_at, to_utc, to_wall
 from mtfleet.domain.market import BrokerBar
 from mtfleet.simulator.feed import Bar, SymbolFeed
 from mtfleet.simulator.path import joined
-from mtfleet.simulator.schedule import EPOCH, Clockwork
+from mtfleet.simulator.schedule import EPOCH, MINUTES_PER_DAY, Clockwork
 
 _MINUTE = timedelta(minutes=1)
+_WALL_EPOCH = EPOCH.replace(tzinfo=None)
 
 
 def offset_minutes(clock: Clockwork, minute: int) -> int:
@@ -38,12 +39,19 @@ def wall_hours(clock: Clockwork, start: int, end: int) -> Iterator[tuple[int, in
     """
     while start < end:
         offset = offset_minutes(clock, start)
-        hour = (start + offset) // 60
-        stop = min(end, hour * 60 + 60 - offset)
-        if offset_minutes(clock, stop - 1) != offset:
-            stop = _switch_between(clock, start, stop - 1)
-        yield hour, start, stop
-        start = stop
+        until = min(end, start + MINUTES_PER_DAY)
+        if offset_minutes(clock, until - 1) != offset:
+            until = _switch_between(clock, start, until - 1)
+        while start < until:
+            hour = (start + offset) // 60
+            stop = min(until, hour * 60 + 60 - offset)
+            yield hour, start, stop
+            start = stop
+
+
+def next_hour(clock: Clockwork, minute: int) -> int:
+    """Return the UTC minute at or after `minute` in which an hour of the wall clock begins."""
+    return minute + -(minute + offset_minutes(clock, minute)) % 60
 
 
 def _switch_between(clock: Clockwork, before: int, after: int) -> int:
@@ -102,12 +110,15 @@ def joined_bars(earlier: list[BrokerBar], later: Iterator[BrokerBar]) -> list[Br
 
 
 def _broker_bar(feed: SymbolFeed, hour: int, bar: Bar) -> BrokerBar:
+    # A whole number divided by a power of ten is rounded right: the same double as by way of Decimal.
+    definition = feed.definition
+    points, unit = definition.tick_points, 10**definition.digits
     candle = bar.candle
     return BrokerBar(
-        opened_at=(EPOCH + timedelta(hours=hour)).replace(tzinfo=None),
-        open=float(feed.price_of(candle.open)),
-        high=float(feed.price_of(candle.high)),
-        low=float(feed.price_of(candle.low)),
-        close=float(feed.price_of(candle.close)),
+        opened_at=_WALL_EPOCH + timedelta(hours=hour),
+        open=candle.open * points / unit,
+        high=candle.high * points / unit,
+        low=candle.low * points / unit,
+        close=candle.close * points / unit,
         tick_volume=bar.tick_volume,
     )
