@@ -167,3 +167,15 @@ async def test_one_account_that_the_store_does_not_take_holds_up_no_other(world:
     assert world.state(ids[7]) is S.UNDEPLOYING
     world.store.poison = None
     await world.until_state(ids[7], S.UNDEPLOYED)
+
+
+async def test_a_terminal_that_would_not_stop_is_gone_after_a_restart(world: World) -> None:
+    id_ = world.add()
+    world.terminals.behaviours[id_] = Behaviour(stop_failures=1_000_000)
+    fleet = await world.start()
+    await world.until_status(id_, C.CONNECTED)
+    world.want(fleet, id_, want_undeployed)
+    await world.until_state(id_, S.UNDEPLOY_FAILED)
+    await world.crash(fleet)
+    await world.start()
+    await world.until_state(id_, S.UNDEPLOYED)

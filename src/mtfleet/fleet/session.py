@@ -5,28 +5,25 @@ time; in between it is a small object that waits for its driver's reports. 10,00
 cost no time.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 
 from mtfleet.domain.deployment import ConnectionStatus, HopName, Observed, Phase
-from mtfleet.domain.errors import MtfleetError, NotSynchronizedError
+from mtfleet.domain.errors import MtfleetError
 from mtfleet.domain.ids import AccountId
-from mtfleet.domain.values import Clock, Instant
+from mtfleet.domain.values import Instant
 from mtfleet.engines.base import Placement
 from mtfleet.fleet.defects import describe_defect
+from mtfleet.fleet.failures import code_of, delay_seconds, hop_of, not_stopped, refused
 from mtfleet.fleet.hops import HopTrail
 from mtfleet.fleet.metrics import HOPS_FAILED, SESSIONS_CONNECTED, SESSIONS_HELD
-from mtfleet.fleet.settings import FleetSettings
-from mtfleet.fleet.timers import Limit, Timer, Timers
+from mtfleet.fleet.session_host import SessionHost
+from mtfleet.fleet.timers import Limit, Timer
 from mtfleet.terminals.base import (
-    BrokerUnreachable,
     Disconnected,
     HopPassed,
     LoginRejected,
-    Report,
     TerminalDied,
     TerminalDriver,
     TerminalEvent,
@@ -37,31 +34,6 @@ log = structlog.get_logger(__name__)
 
 ABSENT_REVISION = -1
 """Revision of a session that runs nothing and only proves, by its lease, that nobody else does."""
-
-
-class SessionHost(Protocol):
-    """What a session needs of the host that owns it."""
-
-    clock: Clock
-    timers: Timers
-    random: Callable[[], float]
-    settings: FleetSettings
-
-    async def open_driver(self, placement: Placement, report: Report) -> TerminalDriver:
-        """Unseal the password and make a driver."""
-        ...
-
-    def need_step(self, session: "Session") -> None:
-        """Call `session.step()` soon, if it is not running now; it is asked for again after it has run."""
-        ...
-
-    def need_lease(self, session: "Session") -> None:
-        """Call `session.lease_granted` or `session.lease_refused` soon."""
-        ...
-
-    def changed(self, session: "Session") -> None:
-        """Tell that `session.observed()` is another now."""
-        ...
 
 
 class Session:
@@ -305,11 +277,7 @@ class Session:
 
     def _stop_error(self, error: str) -> None:
         delay = self._delay_seconds(self._stop_failures)
-        text = (
-            f"The terminal could not be stopped, tried {self._stop_failures} times: {error}. No other is "
-            "started for this account until it has ended; if this lasts, end its process on the host."
-        )
-        self._fail_hop(HopName.TERMINAL, text, delay)
+        self._fail_hop(HopName.TERMINAL, not_stopped(error, self._stop_failures), delay)
 
     def _stop_again(self) -> None:
         if self._must_stop and self._stop_failures >= self._host.settings.stop_attempts:
@@ -356,7 +324,7 @@ class Session:
         except TimeoutError:
             self._timed_out()
         except MtfleetError as error:
-            self._failed(_hop_of(error) or self._present, error.message, _code_of(error))
+            self._failed(hop_of(error) or self._present, error.message, code_of(error))
         except Exception as defect:
             text = describe_defect("session.step_failed", defect, account_id=self.account_id)
             self._failed(self._present, text)
@@ -417,13 +385,9 @@ class Session:
 
     def _rejected(self, error: LoginRejected) -> None:
         self._is_rejected = True
-        text = (
-            f"{error.message} Nothing more is tried with these credentials: correct login, password or "
-            "server, then deploy again."
-        )
         HOPS_FAILED.labels(hop=HopName.LOGIN.value).inc()
-        self.trail.failed(HopName.LOGIN, self._now(), text, details=_code_of(error))
-        log.warning("account.login_rejected", account_id=self.account_id, code=_code_of(error))
+        self.trail.failed(HopName.LOGIN, self._now(), refused(error), details=code_of(error))
+        log.warning("account.login_rejected", account_id=self.account_id, code=code_of(error))
         self._must_stop = True
         self._host.need_step(self)
         self._enter(Phase.STOPPING)
@@ -487,13 +451,7 @@ class Session:
         self.trail.failed(name, now, error, details=details, next_try_at=next_try_at)
 
     def _delay_seconds(self, failures: int) -> float:
-        """Grow twofold with each failure up to the longest, half of it by chance, so that accounts that
-        lost the same broker together do not come back together."""
-        settings = self._host.settings
-        longest = min(
-            settings.longest_delay_seconds, settings.first_delay_seconds * 2.0 ** min(failures - 1, 30)
-        )
-        return longest * (0.5 + self._host.random() / 2)
+        return delay_seconds(failures, self._host.settings, self._host.random())
 
     def _set_disconnected(self) -> None:
         if self._is_connected:
@@ -524,18 +482,3 @@ class Session:
         self._dismiss_timer()
         self._terminal_gone()
         SESSIONS_HELD.labels(phase=self.phase.value).dec()
-
-
-def _hop_of(error: MtfleetError) -> HopName | None:
-    """Return the hop that an error speaks of; `None` when it tells only by the time it came."""
-    if isinstance(error, TerminalStartFailed):
-        return HopName.TERMINAL
-    if isinstance(error, BrokerUnreachable):
-        return HopName.BROKER
-    if isinstance(error, NotSynchronizedError):
-        return HopName.SYNCHRONIZATION
-    return None
-
-
-def _code_of(error: MtfleetError) -> str | None:
-    return error.details if isinstance(error.details, str) else None

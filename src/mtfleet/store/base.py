@@ -213,9 +213,8 @@ class Deployments(ABC):
 
     @abstractmethod
     async def unsettled(self, *, after: AccountId | None = None, limit: int = 1000) -> list[Deployment]:
-        """Page by id through the deployments that need attention at start: desired DEPLOYED or DELETED, or
-        a state
-        that ends in ING."""
+        """Page by id through the deployments that need attention at start: desired DEPLOYED or DELETED, a
+        state that ends in ING, or UNDEPLOY_FAILED."""
 
 
 class Leases(ABC):

@@ -30,7 +30,11 @@ _PUT = (
     .where(accounts.c.id == bindparam("account_id"))
     .values({name: bindparam(f"new_{name}") for name in _WRITTEN})
 )
-_BUSY_STATES = sorted(state.value for state in AccountState if state.value.endswith("ING"))
+_BUSY_STATES = sorted(
+    state.value
+    for state in AccountState
+    if state.value.endswith("ING") or state is AccountState.UNDEPLOY_FAILED
+)
 
 
 class SqlDeployments(base.Deployments):

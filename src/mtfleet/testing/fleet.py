@@ -25,6 +25,9 @@ from mtfleet.store.base import ACCOUNTS, PASSWORD, Deployments, Lease, Leases, R
 from mtfleet.testing.clock import FakeClock
 from mtfleet.testing.scripted import ScriptedDriver, ScriptedTerminals
 
+_BUSY_STATES = {state for state in AccountState if state.value.endswith("ING")} | {
+    AccountState.UNDEPLOY_FAILED
+}
 USER = UserId("0" * 32)
 
 
@@ -87,7 +90,7 @@ class MemoryDeployments(Deployments):
             deployment
             for id_, deployment in sorted(self._store.deployments.items())
             if (after is None or id_ > after)
-            and (deployment.desired is not Desired.UNDEPLOYED or deployment.state.value.endswith("ING"))
+            and (deployment.desired is not Desired.UNDEPLOYED or deployment.state in _BUSY_STATES)
         ]
         return found[:limit]
 

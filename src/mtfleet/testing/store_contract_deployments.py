@@ -61,13 +61,14 @@ async def b203_unsettled_pages_by_id_through_what_needs_attention(store: Store) 
         lambda id_: replace(created(id_), state=AccountState.DEPLOYED),
         lambda id_: replace(draft(id_), state=AccountState.UNDEPLOYING),
         lambda id_: replace(draft(id_), desired=Desired.DELETED, state=AccountState.DELETE_FAILED),
+        lambda id_: replace(draft(id_), state=AccountState.UNDEPLOY_FAILED),
         draft,
         lambda id_: replace(draft(id_), state=quiet),
     )
-    deployments = {one.id: kinds[n % 5](one.id) for n, one in enumerate(accounts)}
+    deployments = {one.id: kinds[n % 6](one.id) for n, one in enumerate(accounts)}
     async with store.transaction() as tx:
         await tx.deployments.put_many(deployments.values())
-    expected = sorted(one.id for n, one in enumerate(accounts) if n % 5 < 3)
+    expected = sorted(one.id for n, one in enumerate(accounts) if n % 6 < 4)
     found: list[AccountId] = []
     async with store.reader() as reader:
         while page := await reader.deployments.unsettled(after=found[-1] if found else None, limit=4):
