@@ -1,4 +1,7 @@
-"""A real server for tests: `mtfleet serve` as a process of its own."""
+"""A real server for tests, started as people start it: the command `mtfleet serve` as a process of its own.
+
+For tests that kill and restart a server there is `mtfleet.testing.server`.
+"""
 
 import json
 import os
@@ -49,16 +52,24 @@ def running_server(data_dir: Path, *arguments: str) -> Iterator[RunningServer]:
         "0",
         *arguments,
     ]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:  # noqa: S603 - our own program
+    # What the developer's own environment says about a server must not reach this one.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MTFLEET_")}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=kept)  # noqa: S603 - our own program
         try:
             url = _wait_until_ready(process, data_dir, log)
             yield RunningServer(url, (data_dir / "admin.token").read_text().strip(), log)
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", data_dir: Path, log: Path) -> str:
