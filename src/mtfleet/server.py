@@ -123,7 +123,7 @@ class Server:
         self.url = address_of(self.settings.host, listening.getsockname()[1])
         store = await open_store(database_url(self.settings), clock=self._clock)
         self._closing.push_async_callback(store.close)
-        vault = await Vault.open(store, key_source(self.settings))
+        vault = await Vault.open(store, key_source(self.settings), clock=self._clock)
         tokens = Tokens(store, vault, self._clock)
         self._closing.push_async_callback(tokens.flush_usage)
         users = Users(store, tokens, self._clock)
