@@ -37,7 +37,7 @@ Enter = Callable[[str], Awaitable[None]]
 """Stores and shows the name of a stage."""
 
 CLOCK_SAMPLES = 8
-MAX_SYMBOLS_READ = 8
+MAX_SYMBOLS_READ = 6
 HISTORY = timedelta(days=371)
 STOP_GRACE_SECONDS = 5.0
 TELLING_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "AUDUSD", "US500", "US30", "SPX500")
@@ -209,8 +209,15 @@ class Detection:
                 details=error.details,
             ) from error
         finally:
+            await self._stop(driver, server)
+
+    async def _stop(self, driver: TerminalDriver, server: ServerDescription) -> None:
+        try:
             async with self._limit(f"logging out of {server.name}"):
                 await driver.stop(grace_seconds=STOP_GRACE_SECONDS)
+        except SystemError_ as error:
+            # What was found out is as good as before; hiding it behind this would help nobody.
+            log.error("terminal.stop_failed", server=server.name, reason=error.message)
 
     async def _probe_settings(self, place: Place, subject: ProbeSubject, enter: Enter) -> BrokerSettings:
         server = place.server

@@ -108,7 +108,7 @@ class Operations:
         self.sealer = sealer
         self.clock = clock
         self._options = options or default_options()
-        self._runs: dict[Key, _Run] = {}
+        self._runs: dict[tuple[Key, str], _Run] = {}
         self._forgetting: asyncio.Task[None] | None = None
         self.places = asyncio.Semaphore(self._options.max_detections)
         """Places for work at brokers, shared by all who detect."""
@@ -151,11 +151,10 @@ class Operations:
             raise invalid("transaction-id", "Send 1 to 64 printable ASCII characters, best 32 random ones.")
         key = (caller.user_id, route, TransactionId(transaction_id or secrets.token_hex(16)))
         request_hash = self.sealer.keyed_hash(_canonical(body), "operation")
-        run = self._runs.get(key)
+        # Another body under the same id gets a run of its own, which finds the first entry and ends.
+        run = self._runs.get((key, request_hash))
         if run is None:
             run = self._begin(caller, key, request_hash, result, work, keep_failure_seconds)
-        elif run.request_hash != request_hash:
-            raise _other_body()
         await self._wait(run)
         if not run.task.done() or run.task.cancelled():
             return self._accepted(run)
@@ -181,12 +180,12 @@ class Operations:
             )
         run = _Run(request_hash, self.clock.monotonic())
         run.task = asyncio.create_task(self._perform(caller, key, run, result, work, keep_failure_seconds))
-        self._runs[key] = run
-        run.task.add_done_callback(lambda task: self._ended(key, task))
+        self._runs[key, request_hash] = run
+        run.task.add_done_callback(lambda task: self._ended(key, request_hash, task))
         return run
 
-    def _ended(self, key: Key, task: "asyncio.Task[Operation]") -> None:
-        del self._runs[key]
+    def _ended(self, key: Key, request_hash: str, task: "asyncio.Task[Operation]") -> None:
+        del self._runs[key, request_hash]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("operation.failed", route=key[1], error=type(error).__name__)
 
