@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mtfleet.domain.ids import ServerName, Symbol
 from mtfleet.simulator.conversion import converted, route
 from mtfleet.simulator.feed import Bar, Feed, SymbolFeed, Tick
-from mtfleet.simulator.path import Candle
+from mtfleet.simulator.path import Candle, Path, Walk
 from mtfleet.simulator.schedule import Calendar
 from mtfleet.simulator.standard_symbols import INDEX_HOURS, STANDARD_SYMBOLS, STOCK_HOURS
 
@@ -40,6 +40,26 @@ def minute(year: int, month: int, day: int, hour: int = 0, minutes: int = 0) -> 
 def test_a_bar_is_what_its_ticks_were(symbol: Symbol, start: int, length: int) -> None:
     feed = FEED[symbol]
     assert feed.bar(start, start + length) == bar_of(ticks_of(feed, start, start + length))
+
+
+@given(
+    slots=st.integers(4, 40),
+    mean=st.sampled_from([100.0, 5_000.0, 1e8]),
+    volatility=st.sampled_from([0.0, 0.05, 2.0]),
+    hour=st.integers(400_000, 600_000),
+    first=st.integers(0, 119),
+    length=st.integers(1, 30),
+)
+def test_any_grid_and_any_volatility_keeps_bars_and_ticks_together(
+    slots: int, mean: float, volatility: float, hour: int, first: int, length: int
+) -> None:
+    path = Path(5, Walk(6, volatility), Walk(7, 0.0), mean_ticks=mean, slots_per_minute=slots)
+    start = hour * 60 + first
+    prices = [price for minute in range(start, start + length) for price in path.prices(minute)]
+    assert len(prices) == slots * length
+    assert path.candle(start, start + length) == (prices[0], max(prices), min(prices), prices[-1])
+    assert [path.price(start, slot) for slot in range(slots)] == prices[:slots]
+    assert min(prices) >= 1
 
 
 @given(symbol=symbols, start=minutes, until=st.integers(-30_000, 300_000))

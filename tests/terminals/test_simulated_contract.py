@@ -1,13 +1,27 @@
 """The simulated driver passes the contract suite, on each kind of server."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
+from msgspec.structs import replace
 
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.ids import ServerName, Symbol
-from mtfleet.terminals.base import DemoAccountRequest
+from mtfleet.domain.secret import Secret
+from mtfleet.terminals.base import (
+    DemoAccount,
+    DemoAccountRequest,
+    Report,
+    ServerDescription,
+    ServerFile,
+    TerminalDriver,
+    TerminalEvent,
+    TerminalSpec,
+)
 from mtfleet.terminals.simulated import SimulatedTerminals
 from mtfleet.testing.clock import FakeClock
-from mtfleet.testing.terminals import Case, Subject, cases_for
+from mtfleet.testing.terminals import Case, ContractBroken, Subject, cases_for
 
 SERVERS = {
     "Sandbox-MT5": (Platform.MT5, "EET", "EET"),
@@ -17,9 +31,7 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("case", cases_for(SimulatedTerminals.capabilities), ids=str)
-async def test_contract(case: Case, server: str, terminals: SimulatedTerminals, clock: FakeClock) -> None:
+async def subject_of(terminals: SimulatedTerminals, clock: FakeClock, server: str) -> Subject:
     platform, zone, switch_zone = SERVERS[server]
     account = await terminals.create_demo_account(
         DemoAccountRequest(
@@ -31,20 +43,89 @@ async def test_contract(case: Case, server: str, terminals: SimulatedTerminals, 
             request_id="subject",
         )
     )
-    await case.run(
-        Subject(
-            terminals=terminals,
-            clock=clock,
-            platform=platform,
-            server=ServerName(server),
-            login=account.login,
-            password=account.password,
-            investor_password=account.investor_password,
-            broker_timezone=zone,
-            broker_dst_switch_timezone=switch_zone,
-            quoted_symbol=Symbol("EURUSD"),
-        )
+    return Subject(
+        terminals=terminals,
+        clock=clock,
+        platform=platform,
+        server=ServerName(server),
+        login=account.login,
+        password=account.password,
+        investor_password=account.investor_password,
+        broker_timezone=zone,
+        broker_dst_switch_timezone=switch_zone,
+        quoted_symbol=Symbol("EURUSD"),
     )
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("case", cases_for(SimulatedTerminals.capabilities), ids=str)
+async def test_contract(case: Case, server: str, terminals: SimulatedTerminals, clock: FakeClock) -> None:
+    await case.run(await subject_of(terminals, clock, server))
+
+
+class Imaginary(SimulatedTerminals):
+    """Finds whatever is asked for."""
+
+    async def find_server(
+        self, platform: Platform, name: str, files: Sequence[ServerFile] = ()
+    ) -> ServerDescription | None:
+        return ServerDescription(name=ServerName(name), broker="Any", platform=platform)
+
+
+class Forgetful(SimulatedTerminals):
+    """Opens a new account each time."""
+
+    requests = 0
+
+    async def create_demo_account(self, request: DemoAccountRequest) -> DemoAccount:
+        self.requests += 1
+        return await super().create_demo_account(replace(request, request_id=f"{self.requests}"))
+
+
+class Credulous(SimulatedTerminals):
+    """Lets anyone in: knocks with the right password whatever it was given."""
+
+    right: Secret
+
+    def driver(self, spec: TerminalSpec, report: Report) -> TerminalDriver:
+        return super().driver(replace(spec, password=self.right), report)
+
+    async def create_demo_account(self, request: DemoAccountRequest) -> DemoAccount:
+        account = await super().create_demo_account(request)
+        self.right = account.password
+        return account
+
+
+class Unsteady(SimulatedTerminals):
+    """Reports a hop twice."""
+
+    def driver(self, spec: TerminalSpec, report: Report) -> TerminalDriver:
+        def twice(event: TerminalEvent) -> None:
+            report(event)
+            report(event)
+
+        return super().driver(spec, twice)
+
+
+@pytest.mark.parametrize(
+    ("kind", "broken"),
+    [(Imaginary, {1, 2}), (Forgetful, {23}), (Credulous, {8, 11}), (Unsteady, {7})],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+async def test_the_suite_catches_terminals_that_break_the_contract(
+    kind: type[SimulatedTerminals], broken: set[int], data_dir: Path, clock: FakeClock
+) -> None:
+    terminals = kind(data_dir, clock)
+    await terminals.open()
+    caught = set()
+    subject = await subject_of(terminals, clock, "Sandbox-MT5")
+    for case in cases_for(terminals.capabilities):
+        try:
+            await case.run(subject)
+        except ContractBroken:
+            caught.add(case.number)
+    await terminals.close()
+    assert caught == broken
 
 
 def test_cases_are_numbered_without_gaps() -> None:

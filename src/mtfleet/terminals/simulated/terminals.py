@@ -127,7 +127,7 @@ class SimulatedTerminals(Terminals):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._droppers.clear()
         for server in self._servers.values():
-            server.connections.clear()
+            server.cut_connections("The simulated brokers were closed.")
             await server.commands.close()
         self._servers.clear()
         if self._lock is not None:
