@@ -129,27 +129,32 @@ class _IndexWalk(_Walk):
         self._after: AnyRow | None = None
 
     async def step(self, size: int) -> None:
-        near = self._ordered(accounts.c.values(), size).subquery()
-        statement = select(*(near.c[column.name] for column in self._shown))
-        statement = statement.where(*self._wanted.conditions(near.c)).order_by(*_order(near.c))
-        self._take(await self._unit.rows(statement.limit(self._wanted.needed - self.matched)))
-        if not self.is_done:
-            keys = self._ordered((accounts.c.created_at, accounts.c.id), size).subquery()
-            last = select(keys.c.created_at, keys.c.id).order_by(*_order(keys.c)).limit(1).offset(size - 1)
-            self._after = await self._unit.row(last)
-            self.is_at_end = self._after is None
+        # Where the step ends comes from the index alone, so that the rows before it are read in one go.
+        keys = self._ordered((accounts.c.created_at, accounts.c.id), size)
+        if len(self._branches) > 1:
+            near = keys.subquery()
+            keys = select(near).order_by(*_order(near.c))
+        last = await self._unit.row(keys.limit(1).offset(size - 1))
+        conditions = self._wanted.conditions(accounts.c)
+        if last is not None:
+            end = tuple_(literal(last[0]), literal(last[1]))
+            conditions.append(tuple_(accounts.c.created_at, accounts.c.id) <= end)
+        missing = self._wanted.needed - self.matched
+        self._take(await self._unit.rows(self._filtered(missing, conditions)))
+        self._after = last
+        self.is_at_end = last is None
 
     async def page(self) -> Sequence[AnyRow]:
         """Read the page at once, when there is no other way to race with."""
         criteria = self._wanted.criteria
-        conditions = self._wanted.conditions(accounts.c)
-        if len(self._branches) < 2:
-            statement = self._from_index(self._shown, *conditions, *self._branch_conditions())
-            return await self._unit.rows(statement.limit(criteria.limit).offset(criteria.offset))
-        merged = self._ordered((*self._shown, accounts.c.created_at), self._wanted.needed, *conditions)
-        near = merged.subquery()
-        statement = select(*(near.c[column.name] for column in self._shown)).order_by(*_order(near.c))
+        statement = self._filtered(self._wanted.needed, self._wanted.conditions(accounts.c))
         return await self._unit.rows(statement.limit(criteria.limit).offset(criteria.offset))
+
+    def _filtered(self, size: int, conditions: Sequence[Condition]) -> Select[Any]:
+        if len(self._branches) < 2:
+            return self._ordered(self._shown, size, *conditions)
+        near = self._ordered((*self._shown, accounts.c.created_at), size, *conditions).subquery()
+        return select(*(near.c[column.name] for column in self._shown)).order_by(*_order(near.c)).limit(size)
 
     def _branch_conditions(self) -> list[Condition]:
         return [accounts.c[name] == value for name, value in self._branches]
