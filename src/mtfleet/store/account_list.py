@@ -102,8 +102,8 @@ class _Walk(ABC):
     async def go_on(self) -> None:
         """Take a step of a size that may fill the page, but at most double what was looked at."""
         missing = self._wanted.needed - self.matched
-        wished = missing * (self.looked_at + 1) // (self.matched + 1) + missing // 8
-        size = max(_SMALLEST_STEP, min(wished, max(self._wanted.needed, self.looked_at)))
+        wished = missing * (self.looked_at + 1) // (self.matched + 1) + missing // 3
+        size = max(_SMALLEST_STEP, min(wished, max(self._wanted.needed * 4 // 3, self.looked_at)))
         await self.step(size)
         self.looked_at += size
 
