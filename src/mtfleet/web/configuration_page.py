@@ -9,6 +9,7 @@ import structlog
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from mtfleet.domain.errors import (
@@ -89,15 +90,17 @@ def router(services: PageServices) -> Router:
     here = _Pages(services)
 
     @get("/{account_id:str}/{token:str}")
-    async def show(request: AnyRequest, account_id: str, token: str) -> Response[Any]:
+    async def show(request: AnyRequest, account_id: FromPath[str], token: FromPath[str]) -> Response[Any]:
         return await here.show(request, AccountId(account_id), token)
 
     @post("/{account_id:str}/{token:str}", status_code=200, request_max_body_size=MAX_FORM_BYTES)
-    async def send(request: AnyRequest, account_id: str, token: str) -> Response[Any]:
+    async def send(request: AnyRequest, account_id: FromPath[str], token: FromPath[str]) -> Response[Any]:
         return await here.send(request, AccountId(account_id), token)
 
     @get("/{account_id:str}/{token:str}/progress/{ticket:str}")
-    async def progress(request: AnyRequest, account_id: str, token: str, ticket: str) -> Response[Any]:
+    async def progress(
+        request: AnyRequest, account_id: FromPath[str], token: FromPath[str], ticket: FromPath[str]
+    ) -> Response[Any]:
         return await here.progress(request, AccountId(account_id), token, ticket)
 
     def failed(request: AnyRequest, raised: Exception) -> Response[Any]:
