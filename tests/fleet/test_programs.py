@@ -179,3 +179,25 @@ async def test_a_terminal_that_would_not_stop_is_gone_after_a_restart(world: Wor
     await world.crash(fleet)
     await world.start()
     await world.until_state(id_, S.UNDEPLOYED)
+
+
+async def test_an_account_that_can_not_be_written_does_not_keep_the_program_from_starting(
+    world: World,
+) -> None:
+    ids = [world.add(number) for number in range(10)]
+    fleet = await world.start()
+    await world.clock.run_until(lambda: all(world.terminals.running[i] for i in ids))
+    await world.clock.advance(5)
+    await world.crash(fleet)
+    world.store.poison = ids[3]
+    await world.start()
+    good = [i for i in ids if i != ids[3]]
+    await world.clock.run_until(
+        lambda: all(
+            world.terminals.running[i] and world.deployment(i).hops[4].state == "passed" for i in good
+        )
+    )
+    assert not world.terminals.running[ids[3]]
+    world.store.poison = None
+    await world.clock.run_until(lambda: bool(world.terminals.running[ids[3]]))
+    await world.until_status(ids[3], C.CONNECTED)

@@ -9,7 +9,6 @@ comparison of everything.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from time import perf_counter
 
 import structlog
 from msgspec.structs import replace
@@ -79,6 +78,10 @@ class Supervisor:
         self._dirty: dict[AccountId, None] = {}
         self._woken: set[AccountId] = set()
         """Those of the dirty ones that somebody asked something of, not only changed by themselves."""
+        self._asked: set[AccountId] = set()
+        """Those of the present batch that were woken."""
+        self._unrecovered: set[AccountId] = set()
+        """Those whose evidence of a former run still stands."""
         self._work = asyncio.Event()
         self._batch_size = settings.batch_size
         self._task: asyncio.Task[None] | None = None
@@ -110,9 +113,20 @@ class Supervisor:
                 break
             after = page[-1].account_id
             count += len(page)
-            await self._look_at([deployment.account_id for deployment in page], is_recovery=True)
+            await self._recover([deployment.account_id for deployment in page])
         log.info("fleet.recovered", accounts=count)
         self._task = asyncio.create_task(self._run(), name="fleet-supervisor")
+
+    async def _recover(self, account_ids: list[AccountId]) -> None:
+        """Look at these for the first time; if that fails, again soon, so that no account can keep the
+        program from starting."""
+        self._unrecovered.update(account_ids)
+        try:
+            await self._look_at(account_ids)
+        except Exception as defect:
+            describe_defect("batch.recover_failed", defect, accounts=len(account_ids))
+            for account_id in account_ids:
+                self._note(account_id)
 
     async def stop(self) -> None:
         """End after the batch under way. Repeating it is harmless."""
@@ -202,20 +216,27 @@ class Supervisor:
             return False
         return seen is None or reflect(deployment, seen) == deployment
 
-    async def _look_at(self, account_ids: Sequence[AccountId], *, is_recovery: bool = False) -> None:
+    async def _look_at(self, account_ids: Sequence[AccountId]) -> None:
         """Look at these in one transaction, then act."""
-        began = perf_counter()
+        began = self._clock.monotonic()
         steps = _Steps()
-        async with Limit(self._timers, self._settings.store_seconds), self._store.transaction() as tx:
-            stored = await tx.deployments.get_many(account_ids)
-            await self._decide(tx, account_ids, stored, steps, is_recovery)
+        self._asked = self._woken.intersection(account_ids)
+        self._woken -= self._asked  # one who asks from now on is heard in the next look
+        try:
+            async with Limit(self._timers, self._settings.store_seconds), self._store.transaction() as tx:
+                stored = await tx.deployments.get_many(account_ids)
+                await self._decide(tx, account_ids, stored, steps)
+        except BaseException:
+            self._woken |= self._asked
+            raise
+        self._unrecovered.difference_update(account_ids)
         if steps.place:
             await self._engine.place(steps.place)
         if steps.withdraw:
             await self._engine.withdraw(steps.withdraw)
         if steps.forget:
             await self._engine.forget(steps.forget)
-        BATCH_SECONDS.observe(perf_counter() - began)
+        BATCH_SECONDS.observe(self._clock.monotonic() - began)
 
     async def _decide(
         self,
@@ -223,7 +244,6 @@ class Supervisor:
         account_ids: Sequence[AccountId],
         stored: dict[AccountId, Deployment],
         steps: _Steps,
-        is_recovery: bool,
     ) -> None:
         changed: dict[AccountId, Deployment] = {}
         actions: list[Action] = []
@@ -231,7 +251,7 @@ class Supervisor:
         await self._disbelieve_stale_refusals(tx, stored, seen_of)
         for account_id in account_ids:
             try:
-                deployment, action = self._judge(account_id, stored.get(account_id), seen_of, is_recovery)
+                deployment, action = self._judge(account_id, stored.get(account_id), seen_of)
             except Exception as defect:  # a defect in one account's rules must not stop the others
                 describe_defect("account.judge_failed", defect, account_id=account_id)
                 self._timers.after(self._settings.defect_seconds, self._note, account_id)
@@ -249,19 +269,16 @@ class Supervisor:
         account_id: AccountId,
         deployment: Deployment | None,
         seen_of: dict[AccountId, Observed | None],
-        is_recovery: bool,
     ) -> tuple[Deployment | None, Action | None]:
         """Return the deployment with what is seen, and the next step."""
         seen = seen_of[account_id]
-        is_woken = account_id in self._woken
-        self._woken.discard(account_id)
         if deployment is None:
             return None, _clear_away(account_id, seen)
         if seen is not None:
-            if is_woken and seen.phase is Phase.STUCK:
+            if account_id in self._asked and seen.phase is Phase.STUCK:
                 return deployment, Stop(account_id)  # somebody asked again: it is tried again at once
             deployment = reflect(deployment, seen)
-        elif is_recovery:
+        elif account_id in self._unrecovered:
             deployment = on_program_start(deployment, self._clock.now())
         return deployment, plan(deployment, seen)
 
