@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -187,6 +189,25 @@ def test_the_demonstration_ends_with_success(tmp_path: Path) -> None:
         assert word in done.stderr
     assert "MTFLEET_TOKEN" in done.stdout
     assert not (tmp_path / "demo" / "server.json").exists()
+
+
+def test_the_demonstration_stays_up_until_it_is_told_to_end() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MTFLEET_")}
+    command = [sys.executable, "-m", "mtfleet", "demo", "--port", "0"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stderr is not None
+        assert demo.stdout is not None
+        for line in demo.stderr:
+            if "stays up" in line:
+                break
+        demo.send_signal(signal.SIGINT)
+        told = demo.stdout.read()
+        assert demo.wait(timeout=30) == 0, demo.stderr.read()
+    [url] = re.findall(r"^(http://\S+) is up", told, re.MULTILINE)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(url, timeout=5)  # noqa: S310 - the demonstration's server
 
 
 def test_the_demonstration_names_the_step_that_failed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,8 +37,7 @@ def demonstrate(out: Output, *, once: bool, data_dir: Path | None, port: int | N
         out.on_interrupt = "The demo's server was stopped."
         _tell_what_next(remote.address, directory, account, out, is_kept=data_dir is not None)
         if not once:
-            out.note("\nThe server stays up until Ctrl-C.")
-            _stay(directory)
+            _stay(directory, out)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -230,24 +230,31 @@ def _watch(remote: Remote, where: str, timeout: float) -> str:
 def _tell_what_next(
     address: Address, directory: Path, account: dict[str, Any], out: Output, *, is_kept: bool
 ) -> None:
-    token = directory / "admin.token"
+    programs = Path(sys.executable).parent
+    is_on_path = shutil.which("mtfleet") == str(programs / "mtfleet")
     out.line(f"\n{address.url} is up; API documentation at {address.url}/swagger/")
+    out.line("\nTry it from another terminal:")
+    if not is_on_path:
+        out.line(f'  export PATH="{programs}:$PATH"')
     out.line(
-        "\nTry it from another terminal:\n"
         f"  export MTFLEET_URL={address.url}\n"
-        f'  export MTFLEET_TOKEN="$(cat {token})"\n'
+        f'  export MTFLEET_TOKEN="$(cat {directory / "admin.token"})"\n'
         "  mtfleet accounts list\n"
         f"  mtfleet accounts price {account['_id']} {SYMBOL} --watch 1\n"
         '  curl -H "auth-token: $MTFLEET_TOKEN" "$MTFLEET_URL/users/current/accounts"\n'
-        '  python -c "import asyncio, mtfleet; api = mtfleet.MetaApi(); '
-        f"print(asyncio.run(api.metatrader_account_api.get_account('{account['_id']}')).state)\""
+        "\nThe README shows the same from Python."
     )
     if is_kept:
         out.line(f"\nEverything is kept in {directory}; go on with: mtfleet serve --data-dir {directory}")
 
 
-def _stay(directory: Path) -> None:
-    """Wait for Ctrl-C. Raises `CommandError` when the server goes away by itself."""
-    while (directory / "server.json").exists():
-        time.sleep(0.5)
+def _stay(directory: Path, out: Output) -> None:
+    """Wait for Ctrl-C, which is the wanted end. Raises `CommandError` when the server goes away by itself."""
+    try:
+        out.note("\nThe server stays up until Ctrl-C.")
+        while (directory / "server.json").exists():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        out.note("Stopping the server.")
+        return
     raise CommandError(f"The server has ended:\n{_tail(directory / 'server.log')}")
