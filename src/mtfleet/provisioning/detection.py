@@ -13,10 +13,11 @@ import msgspec
 import structlog
 
 from mtfleet.domain.accounts import BrokerSettings, Platform
-from mtfleet.domain.errors import DetailCode, SystemError_, TimedOutError, ValidationError
+from mtfleet.domain.errors import DetailCode, NotFoundError, SystemError_, TimedOutError, ValidationError
 from mtfleet.domain.ids import AccountId, Login, Symbol
 from mtfleet.domain.market import BrokerBar
 from mtfleet.domain.secret import Secret
+from mtfleet.domain.symbols import Sessions
 from mtfleet.domain.timezones import NotEnoughEvidence, infer_settings
 from mtfleet.domain.values import Clock
 from mtfleet.provisioning.near_names import near_servers, server_not_found
@@ -38,6 +39,8 @@ Enter = Callable[[str], Awaitable[None]]
 
 CLOCK_SAMPLES = 8
 MAX_SYMBOLS_READ = 6
+MAX_SYMBOLS_CONSIDERED = 48
+DAYS_OF_THE_WEEK = range(7)
 HISTORY = timedelta(days=371)
 STOP_GRACE_SECONDS = 5.0
 TELLING_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "AUDUSD", "US500", "US30", "SPX500")
@@ -227,7 +230,7 @@ class Detection:
             async with self._limit("waiting for ticks"):
                 samples = await driver.clock_samples(CLOCK_SAMPLES)
             await enter(f"Reading a year of hourly bars from {server.name}")
-            bars = await self._read_bars(driver, telling_symbols(symbols))
+            bars = await self._read_bars(driver, await self._closing_symbols(driver, symbols))
         await enter(f"Working out the time zone of {server.name}")
         settings = await asyncio.to_thread(infer_settings, samples, bars, self._clock.now())
         if isinstance(settings, NotEnoughEvidence):
@@ -257,6 +260,22 @@ class Detection:
             )
         return symbols
 
+    async def _closing_symbols(self, driver: TerminalDriver, symbols: Sequence[Symbol]) -> list[Symbol]:
+        """Return the symbols to read bars of: those that close at times, as far as the broker says so."""
+        candidates = likely_symbols(symbols)
+        closing: list[Symbol] = []
+        for symbol in candidates:
+            if len(closing) == MAX_SYMBOLS_READ:
+                break
+            async with self._limit(f"reading the specification of {symbol}"):
+                try:
+                    is_closing = not is_always_open((await driver.specification(symbol)).quote_sessions)
+                except NotFoundError:
+                    is_closing = True  # unknown: its bars will tell
+            if is_closing:
+                closing.append(symbol)
+        return closing or candidates[:MAX_SYMBOLS_READ]
+
     async def _read_bars(
         self, driver: TerminalDriver, symbols: Sequence[Symbol]
     ) -> dict[Symbol, list[BrokerBar]]:
@@ -268,13 +287,21 @@ class Detection:
         return bars
 
 
-def telling_symbols(symbols: Sequence[Symbol]) -> list[Symbol]:
-    """Choose the symbols to read bars of: well-known ones first, then some from all over the list."""
+def likely_symbols(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """Choose symbols that may close at times: well-known ones first, then some from all over the list."""
     known = [symbol for wanted in TELLING_SYMBOLS for symbol in symbols if symbol.upper().startswith(wanted)]
     rest = [symbol for symbol in symbols if symbol not in set(known)]
-    step = max(1, len(rest) // MAX_SYMBOLS_READ)
-    chosen = [*known[: MAX_SYMBOLS_READ * 3 // 4], *rest[::step], *known]
-    return list(dict.fromkeys(chosen))[:MAX_SYMBOLS_READ]
+    step = -(-len(rest) // MAX_SYMBOLS_CONSIDERED) or 1
+    chosen = [*known[: MAX_SYMBOLS_CONSIDERED // 2], *rest[::step], *known]
+    return list(dict.fromkeys(chosen))[:MAX_SYMBOLS_CONSIDERED]
+
+
+def is_always_open(sessions: Sessions) -> bool:
+    """Whether the sessions leave no time of the week out."""
+    return len(sessions) == len(DAYS_OF_THE_WEEK) and all(
+        day and day[0].opens.startswith("00:00") and day[-1].closes.startswith(("24:00", "23:59"))
+        for day in sessions.values()
+    )
 
 
 def _settings_unknown(server: ServerDescription, why: str) -> ValidationError:
