@@ -12,7 +12,7 @@ from mtfleet.api.app import create_app
 from mtfleet.api.application import Application
 from mtfleet.api.ports import Services
 from mtfleet.domain.access import User
-from mtfleet.domain.accounts import Account, AccountType, Page, Reliability
+from mtfleet.domain.accounts import Account, AccountType, Reliability
 from mtfleet.domain.deployment import AccountState, ConnectionStatus
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId, Login, ProfileId, Region, ServerName, Symbol, UserId
@@ -24,9 +24,11 @@ from mtfleet.security.rates import Rates
 from mtfleet.security.tokens import Tokens
 from mtfleet.security.users import Users
 from mtfleet.security.vault import Vault
+from mtfleet.store.base import EncodedPage
 from mtfleet.store.sql import SqlStore
 from mtfleet.testing.clock import FakeClock
 from mtfleet.testing.store import open_test_store
+from mtfleet.wire.json import encode
 from mtfleet.wire.replies import ConfigurationLink, Created, GeneratedAccount, ProfileCreated
 
 MAX_UPLOAD_BYTES = 1000
@@ -123,7 +125,7 @@ def answers_for(user_id: UserId) -> dict[str, Any]:
     )
     created = Created(id=ACCOUNT_ID, state=AccountState.DEPLOYED)
     return {
-        "accounts.list": Page(items=[account], count=7),
+        "accounts.list_encoded": EncodedPage(items=encode([account]), count=7),
         "accounts.get": account,
         "accounts.create": created,
         "replicas.list": [],

@@ -90,6 +90,7 @@ async def test_filters_combine(client: Client, built: Any) -> None:
         ("limit=1001", "limit"),
         ("limit=x", "limit"),
         ("offset=-1", "offset"),
+        (f"offset={10**30}", "offset"),
         ("state=NOPE", "state"),
         ("version=3", "version"),
         ("type=nope", "type"),
@@ -266,6 +267,9 @@ async def test_errors_have_one_shape(
         ("GET", "/known-mt-servers/5/search", 400),
         ("GET", "/known-mt-servers/5/search?query=", 400),
         ("PUT", f"{ACCOUNTS}/{ID}/configuration-link?ttlInDays=x", 400),
+        ("GET", f"{ACCOUNTS}?query=a%00b", 400),
+        ("GET", f"{ACCOUNTS}/{ID}/symbols/a%00/current-price", 404),
+        ("GET", f"{ACCOUNTS}/{ID}/symbols/%2E%2E/current-price", 404),
     ],
 )
 async def test_wrong_addresses(client: Client, method: str, path: str, status: int) -> None:

@@ -7,7 +7,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from mtfleet.domain.access import MANAGEMENT, Caller, require
-from mtfleet.domain.errors import ForbiddenError, NotFoundError
+from mtfleet.domain.errors import ForbiddenError, NotFoundError, ValidationError
 from mtfleet.domain.ids import AccountId
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ async def authenticated(connection: Connection) -> Caller:
     )
     services.user_rate.take(caller.user_id)
     connection.scope["auth"] = caller
+    if b"%00" in connection.scope["query_string"]:
+        raise ValidationError("The query holds a NUL character (%00), which no name or text here has.")
     return caller
 
 

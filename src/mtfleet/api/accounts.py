@@ -1,6 +1,6 @@
 """Trading accounts (contract section 7)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Response, Router, delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -20,7 +20,7 @@ from mtfleet.api.parameters import (
 )
 from mtfleet.api.responses import JsonResponse, errors, in_progress, result
 from mtfleet.domain.access import MANAGEMENT, visible_accounts
-from mtfleet.domain.accounts import Account, AccountFilter, AccountType, Page
+from mtfleet.domain.accounts import Account, AccountFilter, AccountType
 from mtfleet.domain.deployment import DEPLOYMENT_STATUSES, AccountState, ConnectionStatus
 from mtfleet.domain.ids import AccountId, ProfileId
 from mtfleet.domain.values import Value
@@ -81,10 +81,10 @@ async def list_accounts(
         ),
         ids=visible_accounts(caller, MANAGEMENT),
     )
-    page: Page = await services.accounts.list(caller, criteria, with_count=with_count)
-    if with_count:
-        return JsonResponse(AccountsList(count=page.count or 0, items=page.items))
-    return JsonResponse(page.items)
+    page = await services.accounts.list_encoded(caller, criteria, with_count=with_count)
+    body = b'{"count":%d,"items":%b}' % (page.count or 0, page.items) if with_count else page.items
+    answer: Response[Any] = JsonResponse(body)
+    return answer
 
 
 @get("/{account_id:str}", guards=[Allows(GROUP, "getAccount")], responses=errors(404))

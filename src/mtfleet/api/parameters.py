@@ -29,7 +29,7 @@ TransactionId = Annotated[
         description="Names this operation, 1 to 64 printable ASCII characters; a repeat gets the same answer",
     ),
 ]
-Offset = Annotated[int, QueryParameter(name="offset", ge=0, description="How many to skip")]
+Offset = Annotated[int, QueryParameter(name="offset", ge=0, le=2**53, description="How many to skip")]
 Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=1000, description="How many to return at most")]
 ForAllReplicas = Annotated[
     bool, QueryParameter(name="executeForAllReplicas", description="Whether to do the same to all replicas")

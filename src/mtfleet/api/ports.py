@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mtfleet.domain.access import Caller, IssuedToken, User
-from mtfleet.domain.accounts import Account, AccountFilter, Page, Platform
+from mtfleet.domain.accounts import Account, AccountFilter, Platform
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId, ProfileId, Region, Symbol, TokenId
 from mtfleet.domain.market import AccountInformation, Price, ServerTime
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfilePage
 from mtfleet.domain.symbols import SymbolSpecification
 from mtfleet.domain.values import Clock
-from mtfleet.store.base import Store
+from mtfleet.store.base import EncodedPage, Store
 from mtfleet.wire.replies import Accepted, ConfigurationLink, Created, GeneratedAccount, ProfileCreated
 from mtfleet.wire.requests import (
     AccountUpdate,
@@ -60,7 +60,9 @@ class KeyRotation(Protocol):
 
 
 class AccountsPort(Protocol):
-    async def list(self, caller: Caller, criteria: AccountFilter, *, with_count: bool) -> Page: ...
+    async def list_encoded(
+        self, caller: Caller, criteria: AccountFilter, *, with_count: bool
+    ) -> EncodedPage: ...
 
     async def get(self, caller: Caller, account_id: AccountId) -> Account: ...
 
