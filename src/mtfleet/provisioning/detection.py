@@ -206,11 +206,7 @@ class Detection:
                 await driver.connect()
             yield driver
         except LoginRejected as error:
-            raise ValidationError(
-                f"{server.name} refused the log-in of account {subject.login}: {error.message} Check login, "
-                "password and server name.",
-                details=error.details,
-            ) from error
+            raise ValidationError(error.message, details=error.details) from error
         finally:
             await self._stop(driver, server)
 

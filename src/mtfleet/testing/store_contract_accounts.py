@@ -64,6 +64,9 @@ async def b102_a_foreign_or_unknown_id_finds_nothing(store: Store) -> None:
         assert await reader.accounts.replicas(BOB, account.id) == []
         assert await reader.accounts.replica(BOB, account.id, replica.id) is None
         assert await reader.accounts.replica(ALICE, replica.id, account.id) is None
+        assert await reader.accounts.owner(account.id) == ALICE
+        assert await reader.accounts.owner(replica.id) == ALICE
+        assert await reader.accounts.owner(AccountId("nothing")) is None
     assert await listed(store, BOB) == []
 
 
