@@ -29,9 +29,9 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that held this long begins anew with the first delay when it breaks."""
     observe_seconds: float = 5.0
     """How often drivers are asked what they see, for terminals that die without a word."""
-    lease_seconds: float = 6.0
+    lease_seconds: float = 5.0
     """How long a lease outlives its holder: so long nobody else may run its accounts after a crash."""
-    renew_seconds: float = 1.5
+    renew_seconds: float = 1.25
     lease_margin_seconds: float = 1.5
     """Terminals are stopped this long before a lease that could not be renewed passes on."""
     watch_seconds: float = 0.5
