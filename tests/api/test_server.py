@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mtfleet.testing.server import RunningServer, ServerNotReady, running_server
+from mtfleet.testing.server import SERVE, RunningServer, ServerNotReady, running_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")]
 
@@ -30,7 +30,7 @@ def call(server: RunningServer, method: str, path: str, body: Any = None, token:
         server.url + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"auth-token": token or server.admin_token, "content-type": "application/json"},
+        headers={"auth-token": token or server.token, "content-type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
         text = answer.read()
@@ -41,17 +41,15 @@ def test_it_serves_and_tells_where(server: RunningServer) -> None:
     assert call(server, "GET", "/users/current")["isAdmin"] is True
     for name in ("admin.token", "master.key", "server.json"):
         assert os.stat(server.data_dir / name).st_mode & 0o777 == 0o600
-    assert server.admin_token not in server.log()
+    assert server.token not in server.log()
     page = urllib.request.urlopen(server.url + "/swagger/", timeout=30).read().decode()  # noqa: S310
     assert "/users/current/accounts" in page
     assert "<script" not in page
 
 
 def test_a_second_server_on_the_directory_is_refused(server: RunningServer) -> None:
-    second = RunningServer(server.data_dir)
-    second.log_file = server.data_dir.with_name("second.log")
     done = subprocess.run(
-        [sys.executable, "-m", "mtfleet.testing.server", str(server.data_dir)],
+        [*SERVE, "--data-dir", str(server.data_dir), "--port", "0"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -85,11 +83,11 @@ def test_state_survives_a_kill_and_a_stop() -> None:
 
 def test_a_lost_administrator_token_is_issued_again() -> None:
     with running_server() as server:
-        first = server.admin_token
+        first = server.token
         server.stop()
         (server.data_dir / "admin.token").unlink()
         server.restart()
-        assert server.admin_token != first
+        assert server.token != first
         assert call(server, "GET", "/users/current")["isAdmin"] is True
 
 
@@ -134,7 +132,7 @@ def test_the_second_signal_ends_at_once() -> None:
         socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as slow,
     ):
         slow.sendall(b"POST /users/current/accounts HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n")
-        slow.sendall(f"auth-token: {server.admin_token}\r\n\r\n".encode())
+        slow.sendall(f"auth-token: {server.token}\r\n\r\n".encode())
         os.kill(server.pid, signal.SIGINT)
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait(5) in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}

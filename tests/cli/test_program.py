@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mtfleet.testing.running_server import RunningServer, running_server
+from mtfleet.testing.server import RunningServer, running_server
 
 pytestmark = pytest.mark.e2e
 
@@ -20,8 +20,8 @@ Mtfleet = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(tmp_path_factory.mktemp("fleet")) as running:
+def server() -> Iterator[RunningServer]:
+    with running_server() as running:
         yield running
 
 
@@ -142,7 +142,8 @@ def test_tokens_keys_and_what_there_is(mtfleet: Mtfleet) -> None:
     assert "Sandbox-MT5" in mtfleet("brokers", "search", "sandbox").stdout
     assert mtfleet("regions", "list").stdout.split()
     assert mtfleet("quotas", "list").stdout
-    assert "vault.rotated" in mtfleet("audit", "list", "--everybody", "--limit", "1000").stdout
+    audit = json.loads(mtfleet("audit", "list", "--everybody", "--limit", "1000", "--json").stdout)
+    assert "vault.rotated" in {entry["action"] for entry in audit}
 
 
 def test_the_doctor_finds_a_healthy_server(mtfleet: Mtfleet, server: RunningServer) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from mtfleet.testing.running_server import RunningServer, running_server
+from mtfleet.testing.server import RunningServer, running_server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server() -> Iterator[RunningServer]:
     """One `mtfleet serve` for all examples of a worker."""
-    with running_server(tmp_path_factory.mktemp("fleet")) as running:
+    with running_server() as running:
         yield running

@@ -16,7 +16,7 @@ from mtfleet import (
     ValidationException,
 )
 from mtfleet.sdk import MetatraderAccount
-from mtfleet.testing.running_server import RunningServer
+from mtfleet.testing.server import RunningServer
 
 pytestmark = pytest.mark.e2e
 

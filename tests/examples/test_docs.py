@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtfleet.testing.running_server import RunningServer
+from mtfleet.testing.server import RunningServer
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = re.compile(r"^<!-- runnable -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

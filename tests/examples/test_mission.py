@@ -17,7 +17,7 @@ import pytest
 
 from mtfleet import MetaApi, NotFoundException, ValidationException
 from mtfleet.sdk import ExpertAdvisor, MetatraderAccount, ProvisioningProfile
-from mtfleet.testing.running_server import RunningServer
+from mtfleet.testing.server import RunningServer
 
 GUIDE = Path(__file__).resolve().parents[3] / "shared" / "mission" / "account-management.txt"
 PRESET = "a2V5MT12YWx1ZTEKa2V5Mj12YWx1ZTIKa2V5Mz12YWx1ZTMKc3VwZXI9dHJ1ZQ"

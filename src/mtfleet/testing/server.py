@@ -1,4 +1,4 @@
-"""A real server in a process of its own, on a free port and a directory of its own, for end-to-end tests.
+"""A real `mtfleet serve` in a process of its own, on a free port and a directory of its own.
 
 `with running_server() as server:` gives one that is ready; it can be killed and started again.
 """
@@ -19,6 +19,8 @@ from pathlib import Path
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.02
+SERVE = (sys.executable, "-m", "mtfleet", "serve")
+"""The program as a user runs it."""
 
 
 class ServerNotReady(AssertionError):
@@ -44,8 +46,14 @@ class RunningServer:
         return str(known["url"])
 
     @property
-    def admin_token(self) -> str:
+    def token(self) -> str:
+        """The administrator's."""
         return (self.data_dir / "admin.token").read_text(encoding="utf-8").strip()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to find it."""
+        return {**os.environ, "MTFLEET_URL": self.url, "MTFLEET_TOKEN": self.token}
 
     @property
     def pid(self) -> int:
@@ -55,7 +63,7 @@ class RunningServer:
     def start(self) -> None:
         """Start it and return when `/readyz` says so. Raises `ServerNotReady`."""
         (self.data_dir / "server.json").unlink(missing_ok=True)  # left by a killed one
-        command = [sys.executable, "-m", "mtfleet.testing.server", str(self.data_dir), *self._flags]
+        command = [*SERVE, "--data-dir", str(self.data_dir), "--port", "0", *self._flags]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MTFLEET_")}
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -124,20 +132,3 @@ def running_server(
         finally:
             if server._process is not None and server._process.poll() is None:
                 server.kill()
-
-
-def _main(arguments: Sequence[str]) -> int:
-    """Serve, without the command line's packages. Flags are written as `--name value`."""
-    from mtfleet.server import run
-    from mtfleet.settings import Settings
-
-    directory, *rest = arguments
-    flags = {
-        name.removeprefix("--").replace("-", "_"): value
-        for name, value in zip(rest[::2], rest[1::2], strict=True)
-    }
-    return run(Settings.read(os.environ, {"port": "0", **flags, "data_dir": directory}))
-
-
-if __name__ == "__main__":
-    sys.exit(_main(sys.argv[1:]))
