@@ -1,7 +1,7 @@
-"""`kill -9` at random moments of a burst of changes: what was acknowledged is there, and nothing is half done.
+"""`kill -9` at random moments of a burst of changes: nothing acknowledged is lost, nothing is half done.
 
-Each client repeats on doubt, as a careful program does: a request without an answer is sent again with the same
-transaction id. What the server acknowledged is written down here and compared after each restart.
+Each client repeats on doubt, as a careful program does: a request without an answer is sent again with the
+same transaction id. What the server acknowledged is written down here and compared after each restart.
 """
 
 import asyncio
@@ -183,7 +183,7 @@ async def all_as_acknowledged(server: RunningServer, known: Known) -> None:
         )
 
     async with asyncio.timeout(10):
-        while not await settled():
+        while not await settled():  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.05)
     for account in await accounts_of(server):
         assert account["name"] in known.names[account["_id"]]

@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,8 @@ async def send_malformed(recorder: Recorder, wrong: str) -> None:
         f'{{"password": {{"a": "{wrong}"}}}}',
         f'["{wrong}"]',
         f'"{wrong}"',
-        f'{{"login": "{wrong}", "password": "{wrong}", "name": "x", "server": "S", "magic": 0, "platform": "mt5"}}',
-        f'{{"magic": "{wrong}"}}'.replace(wrong, "x") + wrong,
+        f'{{"login": "{wrong}", "password": "{wrong}", "name": "x", "server": "S", "magic": 0}}',
+        f'{{"magic": "x"}}{wrong}',
     ):
         headers = {"content-type": "application/json"}
         answer = await recorder.send("POST", ACCOUNTS, content=content, headers=headers)
@@ -154,8 +155,6 @@ async def use_links(recorder: Recorder, account: str, entered: str, right: str) 
 
 def hidden_fields(page: str) -> list[tuple[str, str]]:
     """Read the hidden inputs of a form."""
-    from html.parser import HTMLParser
-
     found: list[tuple[str, str]] = []
 
     class Reader(HTMLParser):

@@ -95,7 +95,8 @@ class Problems:
 
     def login(self, value: str | None) -> None:
         if value is not None and not _LOGIN.fullmatch(value):
-            self.add("login", f"It must be 1 to {MAX_LOGIN_DIGITS} digits.", value)
+            # Not echoed: people paste their password into the wrong field.
+            self.add("login", f"It must be 1 to {MAX_LOGIN_DIGITS} digits.")
 
     def password(self, value: str | None) -> None:
         if value is not None and not 1 <= len(value) <= MAX_PASSWORD:
