@@ -167,7 +167,6 @@ class Server:
         )
 
     def _fleet(self, store: Store, vault: Vault, terminals: dict[str, Terminals]) -> Fleet:
-        holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         return Fleet(
             store,
             vault,
@@ -175,8 +174,18 @@ class Server:
             terminals,
             self._clock,
             secrets.SystemRandom().random,
-            FleetSettings(holder=holder),
+            FleetSettings(holder=self._holder()),
         )
+
+    def _holder(self) -> str:
+        """Return the name under which accounts are held.
+
+        A database inside the data directory has one program at a time, since the directory is locked: whoever
+        has the lock may take over at once what the former run held. Others wait until its leases end.
+        """
+        if not self.settings.database:
+            return "data-directory"
+        return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
     def _application(
         self,
