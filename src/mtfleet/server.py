@@ -118,6 +118,7 @@ class Server:
     async def _start(self) -> None:
         self._directory.acquire()
         self._closing.callback(self._directory.release)
+        self._directory.withdraw()  # left by one that was killed
         listening = listen(self.settings.host, self.settings.port)
         self._closing.callback(listening.close)
         self.url = address_of(self.settings.host, listening.getsockname()[1])

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import structlog
 
 from mtfleet.domain.accounts import AccountType
 from mtfleet.domain.deployment import AccountState
@@ -491,6 +492,20 @@ async def test_the_request_id_of_the_caller_is_kept(client: Client) -> None:
     assert (await client.get("/healthz", headers={"request-id": "mine-1"})).headers["request-id"] == "mine-1"
     odd = await client.get("/healthz", headers={"request-id": "a b"})
     assert odd.headers["request-id"] != "a b"
+
+
+async def test_logs_of_a_request_carry_its_id(client: Client, built: Any) -> None:
+    seen: list[Any] = []
+
+    class Curious:
+        async def symbols(self, account_id: str) -> list[str]:
+            seen.append(structlog.contextvars.get_contextvars())
+            return []
+
+    object.__setattr__(built.services, "fleet", Curious())
+    await client.get(f"{ACCOUNTS}/{ID}/symbols", headers={"request-id": "mine-1"})
+    assert seen == [{"request_id": "mine-1"}]
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 async def test_quota_requests(client: Client, built: Any) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+from structlog.contextvars import bound_contextvars
 
 from mtfleet.api import metrics
 
@@ -91,7 +92,8 @@ class Application(Litestar):
             await send(message)
 
         try:
-            await super().__call__(inner, receive, send_with_id)  # type: ignore[arg-type]  # a copied scope is a plain dict
+            with bound_contextvars(request_id=request_id.decode()):
+                await super().__call__(inner, receive, send_with_id)  # type: ignore[arg-type]  # a copied scope is a plain dict
         finally:
             metrics.request_handled(
                 inner["method"], inner.get("path_template"), status, perf_counter() - began
