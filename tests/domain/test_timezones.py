@@ -58,6 +58,10 @@ def is_open(market: str, hour: datetime) -> bool:
     return day != 5 and not (market == "futures" and clock == 17)
 
 
+def switches_with_new_york(zone: tuple[str, str]) -> bool:
+    return zone[1] in {"America/New_York", "America/Chicago"}
+
+
 @lru_cache(maxsize=64)
 def open_hours(market: str, start: datetime, end: datetime) -> list[datetime]:
     count = int((end - start) / HOUR)
@@ -101,9 +105,23 @@ def same_clock(found: BrokerSettings, zone: tuple[str, str], now: datetime) -> b
 @pytest.mark.parametrize("zone", ZONES, ids="/".join)
 @pytest.mark.parametrize("market", ["forex", "futures", "shares", "metals"])
 def test_a_full_year_of_one_symbol_tells_the_zone(zone: tuple[str, str], market: str) -> None:
-    found = infer_settings(samples(zone, NOW), {Symbol("X"): year_of_bars(market, zone, NOW)}, NOW)
+    bars = {Symbol("X"): year_of_bars(market, zone, NOW)}
+    found = infer_settings(samples(zone, NOW), bars, NOW)
+    if switches_with_new_york(zone):
+        assert isinstance(found, NotEnoughEvidence), "a broker's own hours would look the same"
+        bars[Symbol("Y")] = year_of_bars("shares" if market != "shares" else "forex", zone, NOW)
+        found = infer_settings(samples(zone, NOW), bars, NOW)
     assert isinstance(found, BrokerSettings), found
     assert same_clock(found, zone, NOW)
+
+
+@pytest.mark.parametrize("now", [datetime(2026, 1, 20, 12, tzinfo=UTC), NOW], ids=["winter", "summer"])
+def test_hours_that_a_broker_sets_by_its_own_clock_are_no_evidence(now: datetime) -> None:
+    """Foreign exchange from Monday 00:00 to Friday 24:00 of an EET broker: New York's hours on most days."""
+    zone = ("EET", "EET")
+    bars = [one for one in year_of_bars("always", zone, now) if one.opened_at.weekday() < 5]
+    found = infer_settings(samples(zone, now), {Symbol("EURUSD"): bars, Symbol("GBPUSD"): bars}, now)
+    assert isinstance(found, NotEnoughEvidence)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +136,8 @@ def test_a_full_year_of_one_symbol_tells_the_zone(zone: tuple[str, str], market:
     ],
 )
 def test_zones_are_named_by_convention(zone: tuple[str, str], names: tuple[str, str]) -> None:
-    found = infer_settings(samples(zone, NOW), {Symbol("EURUSD"): year_of_bars("forex", zone, NOW)}, NOW)
+    bars = {Symbol(market): year_of_bars(market, zone, NOW) for market in ("forex", "futures")}
+    found = infer_settings(samples(zone, NOW), bars, NOW)
     assert found == BrokerSettings(broker_timezone=names[0], broker_dst_switch_timezone=names[1])
 
 
@@ -249,12 +268,18 @@ def test_no_bars_and_old_bars_are_not_enough() -> None:
 def test_holidays_do_not_hide_the_answer(zone: tuple[str, str]) -> None:
     """Closed on Christmas and New Year's Day, early on the days before, Good Friday off, as brokers do."""
     now = datetime(2026, 4, 15, 12, tzinfo=UTC)
-    bars = [
-        one
-        for one in year_of_bars("forex", zone, now)
-        if (one.opened_at.month, one.opened_at.day) not in {(12, 25), (1, 1), (4, 3), (4, 18)}
-        and not ((one.opened_at.month, one.opened_at.day) in {(12, 24), (12, 31)} and one.opened_at.hour > 18)
-    ]
-    found = infer_settings(samples(zone, now), {Symbol("EURUSD"): bars}, now)
+    bars = {
+        Symbol(market): [
+            one
+            for one in year_of_bars(market, zone, now)
+            if (one.opened_at.month, one.opened_at.day) not in {(12, 25), (1, 1), (4, 3), (4, 18)}
+            and (
+                (one.opened_at.month, one.opened_at.day) not in {(12, 24), (12, 31)}
+                or one.opened_at.hour < 19
+            )
+        ]
+        for market in ("forex", "futures")
+    }
+    found = infer_settings(samples(zone, now), bars, now)
     assert isinstance(found, BrokerSettings), found
     assert same_clock(found, zone, now)

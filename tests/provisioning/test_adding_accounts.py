@@ -220,6 +220,7 @@ async def test_a_slow_broker_is_answered_with_the_stage_and_then_with_the_accoun
     gate = asyncio.Event()
     world.brokers.scripts["Test-MT5"].gate = gate
     first = asyncio.create_task(world.accounts.create(ANNA, new_account(), "t1"))
+    await world.until_running(1)
     await world.clock.run_until(first.done)
     accepted = first.result()
     assert isinstance(accepted, Accepted)

@@ -11,7 +11,7 @@ closed. Missing bars contradict nothing: holidays, gaps and lost weeks can hide 
 There is an answer only if one hypothesis is contradicted nowhere and each other one is ruled out: it is
 contradicted at two closures or more or, where two calendars differ by a weekend only (Sydney and Auckland,
 Europe and Israel), the bars fit the first one exactly there. In every other case the result is
-`NotEnoughEvidence`.
+`NotEnoughEvidence`. For the US calendar two markets must agree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +42,10 @@ MIN_RECENT_MATCHES = 3
 """In how many of the last `RECENT_WEEKS` weekends a symbol must open and close exactly as its market does."""
 MAX_RECENT_INTRUSIONS = 1
 MAX_EVIDENCE_AGE = timedelta(days=28)
+NEW_YORK = "America/New_York"
+MIN_MARKETS = 2
+"""How many markets must agree on the US calendar. On the wall clock of a broker that keeps it nothing ever
+moves, and the same is seen of a symbol whose hours the broker sets by a clock of its own."""
 MAX_STRAYS = 3
 """How many closures may hold bars that fit no calendar at all, before nothing is believed."""
 MAX_NEAR_WEEKENDS = 2
@@ -306,6 +310,12 @@ def _decide(
         rivals = [i for i in range(len(hypotheses)) if i != winner]
         left = {i for i in rivals if not _is_ruled_out(i, winner, hypotheses, verdicts, now)}
         if not left:
+            markets = {name for name, _ in verdicts}
+            if hypotheses[winner].calendar.zone == NEW_YORK and len(markets) < MIN_MARKETS:
+                return NotEnoughEvidence(
+                    reason="only one market was seen, at the same hours of the broker's clock all year; a "
+                    "broker that opens it by its own clock looks like one that switches with New York"
+                )
             return _named(hypotheses[winner])
         undecided |= {winner, *left}
     titles = ", ".join(hypotheses[i].calendar.title for i in sorted(undecided))

@@ -45,7 +45,9 @@ class BrokerScript(msgspec.Struct, kw_only=True):
     zone: tuple[str, str] = ("EET", "EET")
     passwords: dict[str, str] = msgspec.field(default_factory=dict)
     """By login."""
-    symbols: list[Symbol] = msgspec.field(default_factory=lambda: [Symbol("EURUSD"), Symbol("BTCUSD")])
+    symbols: list[Symbol] = msgspec.field(
+        default_factory=lambda: [Symbol("EURUSD"), Symbol("XAUUSD"), Symbol("BTCUSD")]
+    )
     is_offline: bool = False
     has_sessions: bool = True
     """Whether foreign exchange closes at the weekend; else nothing tells the time zone."""
@@ -184,23 +186,28 @@ class ScriptedBrokerDriver(TerminalDriver):
 
     async def hourly_bars(self, symbol: Symbol, start: datetime, end: datetime) -> list[BrokerBar]:
         now = datetime.fromtimestamp(self._terminals.clock.now().timestamp(), UTC)
-        is_closing = self._script.has_sessions and symbol != "BTCUSD"
-        bars = hourly_bars(self._script.zone, now.replace(minute=0, second=0, microsecond=0), is_closing)
+        opens = (
+            (18 if symbol == "XAUUSD" else 17) if self._script.has_sessions and symbol != "BTCUSD" else None
+        )
+        bars = hourly_bars(self._script.zone, now.replace(minute=0, second=0, microsecond=0), opens)
         return [bar for bar in bars if start <= bar.opened_at < end]
 
 
 @lru_cache(maxsize=16)
-def hourly_bars(zone: tuple[str, str], end: datetime, is_closing: bool) -> list[BrokerBar]:
-    """Return a year of bars before `end`, of a market that trades always or as foreign exchange does."""
+def hourly_bars(zone: tuple[str, str], end: datetime, opens: int | None) -> list[BrokerBar]:
+    """Return a year of bars before `end`, of a market that closes on Friday at 17:00 in New York.
+
+    It opens on Sunday at the hour `opens` there; `None` is a market that trades always.
+    """
     hours = [end - HOUR * back for back in range(372 * 24, 0, -1)]
     walls = {
         hour.replace(tzinfo=None) + offset_at(*zone, hour): None
         for hour in hours
-        if not is_closing or _is_open(hour.astimezone(NEW_YORK))
+        if opens is None or _is_open(hour.astimezone(NEW_YORK), opens)
     }
     return [BrokerBar(opened_at=wall, open=1, high=1, low=1, close=1, tick_volume=1) for wall in walls]
 
 
-def _is_open(local: datetime) -> bool:
+def _is_open(local: datetime, opens: int) -> bool:
     day = local.weekday()
-    return day < 4 or (day == 4 and local.hour < 17) or (day == 6 and local.hour >= 17)
+    return day < 4 or (day == 4 and local.hour < 17) or (day == 6 and local.hour >= opens)

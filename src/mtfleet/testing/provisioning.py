@@ -115,6 +115,10 @@ class Provisioning:
         )
         return opened.reveal()
 
+    async def until_running(self, terminals: int) -> None:
+        """Wait until so many terminals run at the brokers, while next to no time passes."""
+        await self.clock.run_until(lambda: self.brokers.running == terminals, step_seconds=1e-5)
+
     async def actions(self) -> list[str]:
         """Return what the audit log tells of, in order."""
         async with self.store.reader() as tx:
