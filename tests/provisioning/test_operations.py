@@ -9,7 +9,6 @@ import pytest
 from mtfleet.domain.accounts import AccountFilter, Platform
 from mtfleet.domain.errors import ConflictError, InternalError, TimedOutError, ValidationError
 from mtfleet.provisioning.operations import ResultKind, Running
-from mtfleet.testing.clock import settle
 from mtfleet.testing.provisioning import (
     ANNA,
     BERT,
@@ -83,7 +82,7 @@ async def test_another_body_under_the_same_id_is_refused(world: Provisioning) ->
     gate = asyncio.Event()
     world.brokers.scripts["Test-MT5"].gate = gate
     running = asyncio.create_task(world.accounts.create(ANNA, new_account(), "t2"))
-    await settle()
+    await world.until_running(1)
     with pytest.raises(ValidationError):
         await world.accounts.create(ANNA, new_account(magic=9), "t2")
     gate.set()
@@ -107,7 +106,7 @@ async def test_a_client_that_goes_away_does_not_stop_the_work(world: Provisionin
     gate = asyncio.Event()
     world.brokers.scripts["Test-MT5"].gate = gate
     request = asyncio.create_task(world.accounts.create(ANNA, new_account(), "t1"))
-    await world.clock.run_until(lambda: world.brokers.running == 1, step_seconds=0.01)
+    await world.until_running(1)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
     gate.set()
@@ -120,6 +119,7 @@ async def test_work_that_a_restart_interrupted_is_resumed_by_the_repeat_with_the
 ) -> None:
     world.brokers.scripts["Test-MT5"].gate = asyncio.Event()
     request = asyncio.create_task(world.accounts.create(ANNA, new_account(), "t1"))
+    await world.until_running(1)
     await world.clock.run_until(request.done)
     assert isinstance(request.result(), Accepted)
     async with world.store.reader() as tx:
