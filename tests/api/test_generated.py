@@ -61,7 +61,7 @@ def test_every_answer_is_documented(server: RunningServer) -> None:
 
 def _things(server: RunningServer) -> dict[str, str]:
     """Make what the parameters of addresses can name; deleting it is part of the test."""
-    headers = {"auth-token": server.admin_token}
+    headers = {"auth-token": server.token}
     account = {"name": "A", "server": "Sandbox-MT4", "platform": "mt4", "type": "cloud-g1", "magic": 0}
     profile = {"name": "P", "version": 5, "brokerTimezone": "EET", "brokerDSTSwitchTimezone": "EET"}
     with httpx2.Client(base_url=f"{server.url}/users/current", headers=headers) as client:
@@ -87,7 +87,7 @@ def _try(cases: Any, server: RunningServer, existing: dict[str, str]) -> None:
     @given(case=cases)
     def answers_as_documented(case: Any) -> None:
         case.path_parameters.update({k: v for k, v in existing.items() if k in case.path_parameters})
-        answer = case.call(headers={"auth-token": server.admin_token}, timeout=60)
+        answer = case.call(headers={"auth-token": server.token}, timeout=60)
         case.validate_response(answer, checks=CHECKS)
         assert answer.headers["request-id"]
         if answer.status_code >= 400 and case.path != "/readyz":

@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def api(server: RunningServer) -> Iterator[httpx2.Client]:
-    headers = {"auth-token": server.admin_token}
+    headers = {"auth-token": server.token}
     with httpx2.Client(base_url=f"{server.url}/users/current", headers=headers, timeout=60) as client:
         yield client
 

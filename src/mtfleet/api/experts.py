@@ -1,5 +1,7 @@
 """Expert advisors of MT4 accounts (contract section 10)."""
 
+import asyncio
+
 from litestar import Router, delete, get, put
 from litestar.params import FromPath, JSONBody
 
@@ -7,7 +9,7 @@ from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
 from mtfleet.api.parameters import TheCaller, TheServices
 from mtfleet.api.responses import errors
-from mtfleet.api.uploads import Upload, content_of
+from mtfleet.api.uploads import MAX_AT_ONCE, Upload, content_of
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId
 from mtfleet.wire.requests import ExpertBody
@@ -66,6 +68,7 @@ async def delete_expert(
 
 def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
     """Return the routes; bodies of uploads are bounded by `max_body_bytes`."""
+    places = asyncio.Semaphore(MAX_AT_ONCE)
 
     @put(
         "/{expert_id:str}/file",
@@ -82,8 +85,9 @@ def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
         data: Upload,
     ) -> None:
         """Store or replace the expert advisor's program."""
-        content = await content_of(data, max_upload_bytes)
-        await services.experts.upload_file(caller, account_id, _id(expert_id), content)
+        async with places:
+            content = await content_of(data, max_upload_bytes)
+            await services.experts.upload_file(caller, account_id, _id(expert_id), content)
 
     return Router(
         "/users/current/accounts/{account_id:str}/expert-advisors",

@@ -1,5 +1,6 @@
 """Provisioning profiles, their files, and demo accounts (contract sections 9 and 11)."""
 
+import asyncio
 from typing import Annotated
 
 from litestar import Response, Router, delete, get, post, put
@@ -18,7 +19,7 @@ from mtfleet.api.parameters import (
     wants_count,
 )
 from mtfleet.api.responses import JsonResponse, errors, in_progress, result
-from mtfleet.api.uploads import Upload, content_of
+from mtfleet.api.uploads import MAX_AT_ONCE, Upload, content_of
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.ids import ProfileId
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfileStatus, ProfileType
@@ -146,6 +147,7 @@ async def create_mt5_demo_account(
 
 def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
     """Return the routes; bodies of uploads are bounded by `max_body_bytes`."""
+    places = asyncio.Semaphore(MAX_AT_ONCE)
 
     @put(
         "/{profile_id:str}/{file_name:str}",
@@ -162,8 +164,9 @@ def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
         data: Upload,
     ) -> None:
         """Store or replace a server file of a profile; the address names it, not the part's file name."""
-        content = await content_of(data, max_upload_bytes)
-        await services.profiles.upload_file(caller, profile_id, segment(file_name), content)
+        async with places:
+            content = await content_of(data, max_upload_bytes)
+            await services.profiles.upload_file(caller, profile_id, segment(file_name), content)
 
     return Router(
         "/users/current/provisioning-profiles",

@@ -9,6 +9,8 @@ from litestar.params import Body
 
 from mtfleet.domain.errors import invalid
 
+MAX_AT_ONCE = 4
+"""Files of one kind that are held in memory at once; more wait their turn on disk."""
 OVERHEAD_BYTES = 64 * 1024
 """What a multipart body may have around its file."""
 
