@@ -374,7 +374,7 @@ async def test_a_narrowed_token_is_held_to_its_limits(client: Client, built: Any
 
 async def test_who_am_i(client: Client, built: Any) -> None:
     answer = (await client.get("/users/current")).json()
-    assert answer == {"id": built.user.id, "name": "trader", "isAdmin": False}
+    assert answer == {"id": built.user.id, "name": "trader", "isAdministrator": False}
 
 
 async def test_tokens_are_listed_and_revoked(client: Client, built: Any) -> None:

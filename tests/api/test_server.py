@@ -38,7 +38,7 @@ def call(server: RunningServer, method: str, path: str, body: Any = None, token:
 
 
 def test_it_serves_and_tells_where(server: RunningServer) -> None:
-    assert call(server, "GET", "/users/current")["isAdmin"] is True
+    assert call(server, "GET", "/users/current")["isAdministrator"] is True
     for name in ("admin.token", "master.key", "server.json"):
         assert os.stat(server.data_dir / name).st_mode & 0o777 == 0o600
     assert server.token not in server.log()
@@ -76,7 +76,7 @@ def test_state_survives_a_kill_and_a_stop() -> None:
         server.kill()
         server.restart()
         who = call(server, "GET", "/users/current", token=made["token"])
-        assert who == {"id": made["id"], "name": "trader", "isAdmin": False}
+        assert who == {"id": made["id"], "name": "trader", "isAdministrator": False}
         assert server.stop() == 0
         assert not (server.data_dir / "server.json").exists()
 
@@ -88,7 +88,7 @@ def test_a_lost_administrator_token_is_issued_again() -> None:
         (server.data_dir / "admin.token").unlink()
         server.restart()
         assert server.token != first
-        assert call(server, "GET", "/users/current")["isAdmin"] is True
+        assert call(server, "GET", "/users/current")["isAdministrator"] is True
 
 
 def test_an_account_lives_through_the_api() -> None:

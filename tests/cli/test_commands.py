@@ -158,7 +158,7 @@ def test_users_over_the_api(script: Script, run: Run) -> None:
     script.on("POST", "/admin/users", Reply(201, made))
     script.on("GET", "/admin/users", Reply(200, [{"id": "u-1", "name": "alice", "isAdministrator": False}]))
     script.on("POST", "/admin/users/u-1/tokens", Reply(201, {"token": "another"}))
-    script.on("GET", MINE, Reply(200, {"id": "u-1", "name": "alice", "isAdmin": False}))
+    script.on("GET", MINE, Reply(200, {"id": "u-1", "name": "alice", "isAdministrator": False}))
     assert json.loads(run("users", "create", "alice", "--json").stdout) == made
     assert "once" in run("users", "create", "alice").stdout
     assert "alice" in run("users", "list").stdout

@@ -19,7 +19,7 @@ from mtfleet.wire.requests import NarrowDown
 class CurrentUser(Value, frozen=True, kw_only=True):
     id: UserId
     name: str
-    is_admin: bool
+    is_administrator: bool
 
 
 @get("/", guards=[AnyToken()], responses=errors())
@@ -29,7 +29,7 @@ async def current_user(services: TheServices, caller: TheCaller) -> CurrentUser:
         user = await tx.users.get(caller.user_id)
     if user is None:
         raise NotFoundError("The user of this token is gone.")
-    return CurrentUser(id=user.id, name=user.name, is_admin=caller.is_administrator)
+    return CurrentUser(id=user.id, name=user.name, is_administrator=caller.is_administrator)
 
 
 @get("/tokens", guards=[WholeUser()], responses=errors())

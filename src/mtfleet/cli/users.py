@@ -100,4 +100,4 @@ def current_user(remote: Remote, out: Output) -> None:
     if out.as_json:
         out.json(item)
         return
-    out.record(item, [("Id", "id"), ("Name", "name"), ("Administrator", "isAdmin")])
+    out.record(item, [("Id", "id"), ("Name", "name"), ("Administrator", "isAdministrator")])
