@@ -188,7 +188,19 @@ def infer_settings(
     verdicts = _judge(evidence, hypotheses, first, utc_now)
     if isinstance(verdicts, NotEnoughEvidence):
         return verdicts
-    return _decide(hypotheses, verdicts, utc_now)
+    winner = _decide(hypotheses, verdicts, utc_now)
+    if isinstance(winner, NotEnoughEvidence):
+        return winner
+    before = _offset_at_last_opening(winner, hypotheses.index(winner), verdicts)
+    if before is None or (
+        before != offset and not _is_impossible(evidence, _consistent(before, now), first, utc_now)
+    ):
+        # The clock changed since a market last opened, or ours is wrong by as much: nothing tells which.
+        return NotEnoughEvidence(
+            reason="no market was seen to open since the broker's clock should have changed, and the former "
+            "offset fits as well; try again when markets have opened"
+        )
+    return _named(winner)
 
 
 def current_offset(samples: Sequence[ClockSample], now: datetime) -> int | NotEnoughEvidence:
@@ -284,6 +296,17 @@ def _judge(
     return verdicts
 
 
+def _is_impossible(
+    evidence: Mapping[str, Sequence[_Series]], hypotheses: Sequence[_Hypothesis], first: int, now: int
+) -> bool:
+    """Whether the bars speak against each of the hypotheses."""
+    verdicts = _judge(evidence, hypotheses, first, now)
+    if isinstance(verdicts, NotEnoughEvidence):
+        return True
+    columns = zip(*verdicts.values(), strict=True)
+    return all(any(verdict.is_doubted for verdict in column) for column in columns)
+
+
 def _vote(series: Sequence[_Series], start: int, end: int) -> _Verdict:
     voters = [one for one in series if one.is_near(start, end)]
     against = sum(one.intrudes(start, end) for one in voters)
@@ -298,7 +321,7 @@ def _vote(series: Sequence[_Series], start: int, end: int) -> _Verdict:
 
 def _decide(
     hypotheses: Sequence[_Hypothesis], verdicts: _Verdicts, now: int
-) -> BrokerSettings | NotEnoughEvidence:
+) -> _Hypothesis | NotEnoughEvidence:
     if not verdicts:
         return NotEnoughEvidence(reason="no closing of a market lies in the hourly bars")
     columns = list(zip(*verdicts.values(), strict=True))
@@ -316,12 +339,18 @@ def _decide(
                     reason="only one market was seen, at the same hours of the broker's clock all year; a "
                     "broker that opens it by its own clock looks like one that switches with New York"
                 )
-            return _named(hypotheses[winner])
+            return hypotheses[winner]
         undecided |= {winner, *left}
     titles = ", ".join(hypotheses[i].calendar.title for i in sorted(undecided))
     return NotEnoughEvidence(
         reason=f"the hourly bars do not cover the weeks that tell DST calendars apart; possible: {titles}"
     )
+
+
+def _offset_at_last_opening(hypothesis: _Hypothesis, index: int, verdicts: _Verdicts) -> int | None:
+    """Return the offset when a market last opened right when it should; `None` if none did."""
+    exact = [closure[1] for (_, closure), judged in verdicts.items() if judged[index].is_exact]
+    return hypothesis.offset(max(exact)) if exact else None
 
 
 def _is_ruled_out(
