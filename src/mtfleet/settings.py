@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from mtfleet.domain.errors import PolicyError
 from mtfleet.domain.ids import Region
+from mtfleet.provisioning.options import DEFAULT_REGIONS
 
 PREFIX = "MTFLEET_"
 
@@ -113,7 +114,7 @@ class Settings:
     regions: Annotated[
         tuple[Region, ...],
         Meaning(_regions, "Names of the regions, separated by commas; the first is the default"),
-    ] = (Region("vint-hill"), Region("new-york"))
+    ] = DEFAULT_REGIONS
     key_source: Annotated[
         str,
         Meaning(

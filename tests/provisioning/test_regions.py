@@ -21,7 +21,7 @@ from mtfleet.wire.json import encode
 
 ANNA = Caller(user_id=UserId("a" * 32), token_id=TokenId("t-a"), is_administrator=False)
 BERT = Caller(user_id=UserId("b" * 32), token_id=TokenId("t-b"), is_administrator=False)
-HERE, THERE = Region("vint-hill"), Region("london")
+HERE, THERE = Region("vint-hill"), Region("new-york")
 OPTIONS = replace(default_options(), regions=(HERE, THERE), max_accounts_per_region=8)
 
 
@@ -143,7 +143,7 @@ async def test_quotas_count_what_is_there(service: RegionService, store: Store) 
 
 
 async def test_a_regions_quotas_as_plain_numbers(service: RegionService) -> None:
-    quotas = await service.region_quotas(ANNA, "london")
+    quotas = await service.region_quotas(ANNA, "new-york")
     assert quotas["maxAccounts"] == 8
     assert set(quotas) == {
         k for k in msgspec.json.decode(encode((await service.quotas(ANNA))[0])) if k != "region"
@@ -153,8 +153,8 @@ async def test_a_regions_quotas_as_plain_numbers(service: RegionService) -> None
 
 
 async def test_a_wish_for_quotas_is_kept(service: RegionService) -> None:
-    assert await service.request_quotas(ANNA, "london", {"maxAccounts": 50, "justification": "growth"})
-    assert not await service.request_quotas(ANNA, "london", {"maxAccounts": 60, "message": "more", "x": 1})
+    assert await service.request_quotas(ANNA, "new-york", {"maxAccounts": 50, "justification": "growth"})
+    assert not await service.request_quotas(ANNA, "new-york", {"maxAccounts": 60, "message": "more", "x": 1})
     assert await service.request_quotas(ANNA, "vint-hill", {"maxDedicatedIpv4": 0})
     wishes = {w.region: w for w in await service.quota_requests(ANNA)}
     assert wishes[THERE].quotas == {"maxAccounts": 60}
@@ -180,7 +180,7 @@ async def test_a_wish_that_is_none_is_refused(
     service: RegionService, body: dict[str, Any], parameter: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        await service.request_quotas(ANNA, "london", body)
+        await service.request_quotas(ANNA, "new-york", body)
     assert caught.value.details[0].parameter == parameter
     with pytest.raises(NotFoundError):
         await service.request_quotas(ANNA, "atlantis", body)

@@ -3,7 +3,7 @@
 from mtfleet.domain.ids import Region
 from mtfleet.domain.values import Value
 
-DEFAULT_REGIONS = (Region("vint-hill"), Region("london"))
+DEFAULT_REGIONS = (Region("vint-hill"), Region("new-york"))
 
 
 class SlotRule(Value, frozen=True, kw_only=True):

@@ -178,7 +178,7 @@ def update(**changes: Any) -> AccountUpdate:
 
 def new_replica(**changes: Any) -> NewReplica:
     """Return a good request body for a replica, changed."""
-    return convert({"magic": 7, "region": "london", **changes}, NewReplica)
+    return convert({"magic": 7, "region": "new-york", **changes}, NewReplica)
 
 
 def new_demo_account(**changes: Any) -> NewDemoAccount:
