@@ -26,6 +26,7 @@ from mtfleet.api import (
 )
 from mtfleet.api.access import current_caller
 from mtfleet.api.application import Application
+from mtfleet.api.bodies import JsonRequest
 from mtfleet.api.deadline import Deadline
 from mtfleet.api.errors import answer
 from mtfleet.api.ports import Services
@@ -68,6 +69,7 @@ def create_app(
         },
         exception_handlers={Exception: answer},
         middleware=[Deadline(services.request_timeout_seconds)],
+        request_class=JsonRequest,
         response_class=JsonResponse,
         request_max_body_size=MAX_BODY_BYTES,
         cors_config=CORSConfig(expose_headers=["Retry-After", "request-id"]),

@@ -21,6 +21,9 @@ NOWHERE = "/\x00"
 """No route has this path, so that Litestar answers with its 404."""
 _INDEXED = re.compile(r"^(.+?)\[\d*\]$")
 _WITH_SLASH = frozenset({"/", "/swagger/"})
+JSON = b"application/json"
+JSON_IN_UTF8 = JSON + b"; charset=utf-8"
+"""As the contract writes it; parsers that look at the charset need it."""
 _REQUEST_ID = re.compile(rb"^[\x21-\x7e]{1,64}$")
 
 
@@ -82,7 +85,10 @@ class Application(Litestar):
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message.get("headers", ()))
+                headers = [
+                    (name, JSON_IN_UTF8 if name == b"content-type" and value == JSON else value)
+                    for name, value in message.get("headers", ())
+                ]
                 if inner["method"] == "OPTIONS" and (template := inner.get("path_template")):
                     headers = [(name, value) for name, value in headers if name != b"allow"]
                     headers.append((b"allow", self._methods(template)))
@@ -104,7 +110,7 @@ class Application(Litestar):
         known = {
             method
             for route in self.routes
-            if isinstance(route, HTTPRoute) and route.path == template
+            if isinstance(route, HTTPRoute) and route.path_format == template
             for method in route.methods
         }
         return ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set()))).encode()

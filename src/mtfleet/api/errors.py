@@ -41,7 +41,7 @@ def answer(request: Request[Any, Any, Any], raised: Exception) -> Response[Any]:
     status = 405 if isinstance(raised, MethodNotAllowedException) else status_of(error)
     headers: dict[str, str] = {}
     if isinstance(raised, MethodNotAllowedException):
-        headers["Allow"] = (raised.headers or {}).get("allow", "")
+        headers["Allow"] = _allowed((raised.headers or {}).get("allow", ""))
     services: Services = request.app.state.services
     if isinstance(error, TooManyRequestsError):
         headers["Retry-After"] = str(wait_seconds(error, services.clock))
@@ -57,6 +57,12 @@ def answer(request: Request[Any, Any, Any], raised: Exception) -> Response[Any]:
     return JsonResponse(
         encode_error(error), status_code=status, headers=headers, media_type="application/json"
     )
+
+
+def _allowed(methods: str) -> str:
+    """Add HEAD, which every address takes that takes GET."""
+    known = set(methods.split(", "))
+    return ", ".join(sorted(known | {"HEAD"} if "GET" in known else known))
 
 
 def wait_seconds(error: TooManyRequestsError, clock: Clock) -> int:

@@ -21,7 +21,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 
 
 @cache
@@ -65,7 +65,7 @@ async def read_stylesheet() -> Response[bytes]:
     """Return the style sheet; its address changes with its content."""
     return Response(
         stylesheet(),
-        media_type="text/css; charset=utf-8",
+        media_type="text/css",
         headers={"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"},
     )
 
