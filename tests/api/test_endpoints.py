@@ -19,6 +19,8 @@ from mtfleet.domain.errors import (
     invalid,
 )
 from mtfleet.security.rates import Rates
+from mtfleet.security.vault import VaultLocked
+from mtfleet.store.errors import StoreUnavailable
 from mtfleet.testing.clock import FakeClock
 from mtfleet.wire.replies import Accepted
 from mtfleet.wire.requests import NarrowDown
@@ -236,6 +238,8 @@ async def test_the_old_spelling_of_account_information(client: Client, built: An
         (ValidationError(details="E_AUTH"), 400, "ValidationError"),
         (InternalError(), 500, "InternalError"),
         (RuntimeError("password=hunter2"), 500, "InternalError"),
+        (StoreUnavailable("The SQLite file /srv/hunter2/mtfleet.db is full."), 500, "InternalError"),
+        (VaultLocked("No master key is in the file /srv/hunter2/master.key."), 500, "InternalError"),
     ],
 )
 async def test_errors_have_one_shape(

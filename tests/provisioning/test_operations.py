@@ -8,7 +8,9 @@ import pytest
 
 from mtfleet.domain.accounts import AccountFilter, Platform
 from mtfleet.domain.errors import ConflictError, InternalError, TimedOutError, ValidationError
+from mtfleet.domain.ids import TransactionId
 from mtfleet.provisioning.operations import ResultKind, Running
+from mtfleet.store.errors import StoreUnavailable
 from mtfleet.testing.provisioning import (
     ANNA,
     BERT,
@@ -161,6 +163,19 @@ async def test_a_defect_is_an_internal_error_and_tried_again_later(world: Provis
         assert "never shown" not in caught.value.message
     assert len(runs) == 2
     assert runs[0] == runs[1]
+
+
+async def test_a_failure_of_the_server_itself_is_told_by_its_number_only(world: Provisioning) -> None:
+    async def work(running: Running[Created]) -> None:
+        raise StoreUnavailable("The SQLite file /srv/hidden/mtfleet.db can't be used: the disk is full.")
+
+    with pytest.raises(InternalError) as caught:
+        await world.operations.run(ANNA, ROUTE, "t1", {}, ResultKind(Created), work)
+    assert caught.value.metadata["incidentId"] in caught.value.message
+    async with world.store.reader() as tx:
+        stored = await tx.operations.get(ANNA.user_id, ROUTE, TransactionId("t1"))
+        noted = await tx.audit.page(user_id=ANNA.user_id)
+    assert "/srv/hidden" not in f"{caught.value.message}{stored}{noted}"
 
 
 async def test_a_broker_that_was_down_is_asked_again_under_the_same_transaction(

@@ -47,7 +47,7 @@ def answer(request: Request[Any, Any, Any], raised: Exception) -> Response[Any]:
         headers["Retry-After"] = str(wait_seconds(error, services.clock))
     if isinstance(error, NotSynchronizedError):
         headers["Retry-After"] = str(NOT_SYNCHRONIZED_RETRY_SECONDS)
-    if status >= 500 and not isinstance(raised, MtfleetError):
+    if status >= 500 and error is not raised:
         log.error(
             "request.failed",
             route=request.scope.get("path_template"),
@@ -88,8 +88,6 @@ def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
 
 def as_domain_error(raised: Exception, wire_names: Mapping[str, str] | None = None) -> MtfleetError:
     """Say it in the project's own terms; what went wrong inside this program is not told outside."""
-    if isinstance(raised, MtfleetError):
-        return raised
     if isinstance(raised, RecursionError):
         return ValidationError("The body is nested too deeply.")
     if isinstance(raised, HTTPException) and raised.status_code < 500:

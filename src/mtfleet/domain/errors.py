@@ -49,6 +49,8 @@ class MtfleetError(Exception):
 
     name: ClassVar[str] = "InternalError"
     """Stable class name for programs, e.g. `ValidationError`."""
+    is_for_callers: ClassVar[bool] = True
+    """Whether the message is written for whoever called the API, and not for whoever runs the server."""
 
     status_code: int | None = None
     """HTTP status; only on an error that came over the wire."""
@@ -113,25 +115,34 @@ class TooManyRequestsError(PolicyError):
 
 
 class SystemError_(MtfleetError):
-    """The program or something it depends on failed."""
+    """The program or something it depends on failed.
+
+    Unless a subclass says otherwise its message is for the server's log only, since it may name paths, hosts
+    and keys; callers are told the number of the incident.
+    """
+
+    is_for_callers = False
 
 
 class InternalError(SystemError_):
     """An unexpected failure of this program."""
 
     name = "InternalError"
+    is_for_callers = True
 
 
 class TimedOutError(SystemError_):
     """No answer came in time."""
 
     name = "TimeoutError"
+    is_for_callers = True
 
 
 class NotSynchronizedError(SystemError_):
     """The terminal's state is not loaded yet; try again in a moment."""
 
     name = "NotSynchronizedError"
+    is_for_callers = True
 
 
 def invalid(parameter: str, message: str, value: Any = None) -> ValidationError:

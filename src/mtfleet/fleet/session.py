@@ -20,6 +20,7 @@ from mtfleet.fleet.hops import HopTrail
 from mtfleet.fleet.metrics import HOPS_FAILED, SESSIONS_CONNECTED, SESSIONS_HELD
 from mtfleet.fleet.session_host import SessionHost
 from mtfleet.fleet.timers import Limit, Timer
+from mtfleet.security.incidents import for_callers
 from mtfleet.terminals.base import (
     Disconnected,
     HopPassed,
@@ -267,13 +268,17 @@ class Session:
         except TimeoutError:
             error = f"it did not end within {grace_seconds + settings.stop_margin_seconds:g} s"
         except MtfleetError as failure:
-            error = failure.message
+            error = self._told(failure).message
         except Exception as defect:
             error = describe_defect("session.stop_failed", defect, account_id=self.account_id)
         self._stop_failures += 1
         log.warning("terminal.stop_failed", account_id=self.account_id, tries=self._stop_failures)
         self._stop_error(error)
         return False
+
+    def _told(self, error: MtfleetError) -> MtfleetError:
+        """Return what the account may show of an error."""
+        return for_callers("session.failed", error, account_id=self.account_id)
 
     def _stop_error(self, error: str) -> None:
         delay = self._delay_seconds(self._stop_failures)
@@ -324,7 +329,7 @@ class Session:
         except TimeoutError:
             self._timed_out()
         except MtfleetError as error:
-            self._failed(hop_of(error) or self._present, error.message, code_of(error))
+            self._failed(hop_of(error) or self._present, self._told(error).message, code_of(error))
         except Exception as defect:
             text = describe_defect("session.step_failed", defect, account_id=self.account_id)
             self._failed(self._present, text)

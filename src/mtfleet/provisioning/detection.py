@@ -98,6 +98,8 @@ class Detection:
             try:
                 broker = await self._probe_settings(place, subject, enter)
             except SystemError_ as error:
+                if not error.is_for_callers:
+                    raise
                 raise _settings_unknown(place.server, f"{error.message}") from error
             return Findings(server=place.server, broker=broker)
 
@@ -115,6 +117,8 @@ class Detection:
                 async with self._logged_in(place, subject, enter, files, broker) as driver:
                     await self._check_symbols(driver, place.server, subject, enter)
             except SystemError_ as error:
+                if not error.is_for_callers:
+                    raise
                 log.info("detection.postponed", server=place.server.name, reason=error.message)
             return Findings(server=place.server, broker=broker)
 

@@ -28,6 +28,7 @@ from mtfleet.provisioning.options import Options, default_options
 from mtfleet.provisioning.ports import Sealer
 from mtfleet.provisioning.stored_errors import from_plain, is_policy, to_plain
 from mtfleet.security.audit import record
+from mtfleet.security.incidents import for_callers
 from mtfleet.store.base import OPERATIONS, Operation, SealedSecret, Store, Transaction
 from mtfleet.wire.json import convert, encode, to_builtins
 from mtfleet.wire.replies import Accepted
@@ -222,7 +223,8 @@ class Operations:
         try:
             await work(running)
         except MtfleetError as error:
-            return await self._fail(caller, running.operation, error)
+            told = for_callers("operation.broken_off", error, entity_id=operation.entity_id)
+            return await self._fail(caller, running.operation, told)
         except Exception as error:
             log.exception("operation.crashed", route=route, entity_id=operation.entity_id)
             return await self._fail(

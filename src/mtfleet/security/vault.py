@@ -57,6 +57,12 @@ class SecretNotOpened(VaultError):
     """A stored secret does not open: it was changed, cut or moved, or belongs to another vault."""
 
 
+class SecretsLeftAlone(SecretNotOpened):
+    """A rotation met secrets that do not open; all others are sealed anew."""
+
+    is_for_callers = True
+
+
 class Vault:
     """Seals and opens secrets. Get one with `await Vault.open(...)`; safe to share within an event loop."""
 
@@ -179,7 +185,7 @@ class Vault:
 
         Works while this and other processes serve: each page is its own small transaction, and a secret that
         changed meanwhile is left to the next pass. After an interruption, run it again. `progress` is told
-        the running count, the audit log who the `caller` was. Raises `SecretNotOpened` at the end, naming
+        the running count, the audit log who the `caller` was. Raises `SecretsLeftAlone` at the end, naming
         secrets that did not open; all others are done by then.
         """
         master = await self._present_master()
@@ -209,7 +215,7 @@ class Vault:
                 break
         if damaged:
             places = ", ".join("/".join(place) for place in sorted(damaged)[:10])
-            raise SecretNotOpened(
+            raise SecretsLeftAlone(
                 f"{rewrapped} secrets are sealed anew; {len(damaged)} did not open and were left alone: "
                 f"{places}. Enter these passwords again."
             )

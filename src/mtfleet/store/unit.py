@@ -22,8 +22,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mtfleet.domain.errors import ConflictError, InternalError, MtfleetError, NotFoundError, ValidationError
-from mtfleet.store.errors import StoreUnavailable
+from mtfleet.domain.errors import ConflictError, MtfleetError, NotFoundError, ValidationError
+from mtfleet.store.errors import StatementFailed, StoreUnavailable
 
 Parameters = Mapping[str, Any]
 AnyRow = Row[*tuple[Any, ...]]
@@ -138,7 +138,7 @@ def translate(error: BaseException, place: str) -> MtfleetError:
         return StoreUnavailable(f"{place} can't be reached: {error}. Check that it runs and is reachable.")
     if isinstance(error, DBAPIError):
         return _of_database(error, str(error.orig), place)
-    return InternalError(f"A statement for {place} failed: {type(error).__name__}.")
+    return StatementFailed(f"A statement for {place} failed: {type(error).__name__}.")
 
 
 _ADVICE: tuple[tuple[str, str], ...] = (
@@ -166,4 +166,4 @@ def _of_database(error: DBAPIError, text: str, place: str) -> MtfleetError:
             return StoreUnavailable(f"{place} can't be used: {advice}.")
     if error.connection_invalidated or type(error).__name__ in {"OperationalError", "InterfaceError"}:
         return StoreUnavailable(f"{place} can't be used. Check that it runs, then try again.")
-    return InternalError(f"A statement for {place} failed: {type(error.orig).__name__}.")
+    return StatementFailed(f"A statement for {place} failed: {type(error.orig).__name__}.")

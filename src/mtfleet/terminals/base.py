@@ -24,11 +24,15 @@ from mtfleet.domain.values import Instant, Value
 
 
 class TerminalStartFailed(SystemError_):
-    """The terminal did not start."""
+    """The terminal did not start. Its account shows the message, so it names no paths, hosts or keys."""
+
+    is_for_callers = True
 
 
 class BrokerUnreachable(SystemError_):
     """The broker's server did not answer."""
+
+    is_for_callers = True
 
 
 class LoginRejected(PolicyError):

@@ -11,6 +11,7 @@ import structlog
 from mtfleet.domain.errors import InternalError, MtfleetError, TimedOutError, TooManyRequestsError
 from mtfleet.domain.ids import AccountId
 from mtfleet.domain.values import Clock
+from mtfleet.security.incidents import for_callers
 from mtfleet.wire.replies import Accepted
 from mtfleet.wire.requests import Credentials
 
@@ -140,5 +141,7 @@ def _note_failure(task: "asyncio.Task[None]") -> None:
     if task.cancelled():
         return
     failure = task.exception()
-    if failure is not None and not isinstance(failure, MtfleetError):
+    if isinstance(failure, MtfleetError):
+        for_callers("credentials.check_failed", failure)
+    elif failure is not None:
         log.error("credentials.check_failed", exc_info=failure)

@@ -120,12 +120,19 @@ def incident_of(error: BaseException) -> str:
 
 
 def public_error(error: BaseException) -> MtfleetError:
-    """Return what may be told of `error`: itself when it is ours, otherwise a text without its own."""
-    if isinstance(error, MtfleetError):
+    """Return what may be told of `error`: itself when it is meant for callers, otherwise a text without its
+    own. Whoever calls this logs `error` when it is another than what comes back."""
+    if isinstance(error, MtfleetError) and error.is_for_callers:
         return error
     if isinstance(error, msgspec.DecodeError):  # also msgspec.ValidationError
         return _of_msgspec(error)
     incident = {"incidentId": incident_of(error)}
+    if isinstance(error, MtfleetError):
+        return InternalError(
+            "Something that this server needs is out of order; its log tells whoever runs it why, under "
+            f"incident {incident['incidentId']}. Try again in a few minutes.",
+            metadata=incident,
+        )
     if isinstance(error, TimeoutError):
         return TimedOutError(
             "Something this program waited for did not answer in time; try again. The log tells more under "
