@@ -6,6 +6,7 @@ import logging
 import secrets
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from uuid import UUID
 
@@ -27,25 +28,29 @@ from mtfleet.store.base import ACCOUNTS, PASSWORD, SealedSecret, Store
 from mtfleet.store.sql import open_store
 from mtfleet.terminals.base import DemoAccount, DemoAccountRequest
 from mtfleet.terminals.simulated import SimulatedTerminals
+from mtfleet.testing.server import RunningServer
 
 _COUNT = 10_000
 _SERVER = ServerName("Sandbox-MT5")
 _USER = UserId("0" * 32)
 _PART = 500
+_CONNECTED = "mtfleet_sessions_connected_accounts"
 
 
 def rows() -> list[Row]:
     """Deploy, end, deploy again after a restart."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as directory:
-        return asyncio.run(_measure(Path(directory)))
+        data_dir = Path(directory) / "data"
+        data_dir.mkdir(mode=0o700)
+        return [*asyncio.run(_measure(data_dir)), *_serve(data_dir)]
 
 
 async def _measure(directory: Path) -> list[Row]:
     clock = SystemClock()
-    store = await open_store(f"sqlite:///{directory / 'fleet.db'}", clock=clock)
+    store = await open_store(f"sqlite:///{directory / 'mtfleet.db'}", clock=clock)
     vault = await Vault.open(store, FileKeySource(directory / "master.key"))
-    terminals = SimulatedTerminals(directory / "sandbox", clock)
+    terminals = SimulatedTerminals(directory / "brokers", clock)
     await terminals.open()
     try:
         ids = await _add_accounts(store, vault, terminals, clock)
@@ -105,6 +110,38 @@ async def _bring_to_life(
             note=f"Fleet.start returned after {starting:.1f} s; the stop before took {stopping:.1f} s",
         ),
     ]
+
+
+def _serve(data_dir: Path) -> list[Row]:
+    """Start the whole program on these accounts."""
+    server = RunningServer(data_dir)
+    began = time.perf_counter()
+    server.start()
+    ready = time.perf_counter() - began
+    try:
+        while _connected_at(server) < _COUNT:
+            time.sleep(0.1)
+        connected = time.perf_counter() - began
+        resident = _resident_bytes(server.pid)
+    finally:
+        server.kill()
+    return [
+        Row(
+            what=f"`mtfleet serve` on {_COUNT:,} deployed accounts: memory of the whole process",
+            value=resident / 1024**2,
+            unit="MiB",
+            aim="<= 512 MiB",
+            note=f"ready after {ready:.1f} s, all connected after {connected:.1f} s",
+        )
+    ]
+
+
+def _connected_at(server: RunningServer) -> int:
+    """Ask the program itself how many accounts it has connected."""
+    request = urllib.request.Request(f"{server.url}/metrics", headers={"auth-token": server.token})  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own address
+        lines = answer.read().decode().splitlines()
+    return int(float(next(line.split()[1] for line in lines if line.startswith(f"{_CONNECTED} "))))
 
 
 def _fleet(store: Store, vault: Vault, terminals: SimulatedTerminals, clock: Clock, holder: str) -> Fleet:
@@ -197,8 +234,8 @@ def _account(id_: AccountId, demo: DemoAccount, clock: Clock) -> Account:
     )
 
 
-def _resident_bytes() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _resident_bytes(pid: int | str = "self") -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError("this system does not say how much memory a process has")
