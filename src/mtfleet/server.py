@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from mtfleet.api.app import create_app
 from mtfleet.api.application import Application
+from mtfleet.api.connections import affordable_connections, limited
 from mtfleet.api.ports import Services
 from mtfleet.cli.installation import database_url, key_source
 from mtfleet.clock import SystemClock
@@ -243,7 +244,7 @@ class Server:
         self._http = _Http(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=limited(max_connections=affordable_connections()),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -292,8 +293,8 @@ def run(settings: Settings) -> int:
     nothing that was acknowledged.
     """
     configure_logging(as_json=settings.log_format == "json", level=settings.log_level)
-    for chatty in ("alembic", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # warnings are a line for each bad request
     try:
         with asyncio.Runner(loop_factory=_new_loop) as runner:
             return runner.run(_run(settings))

@@ -12,6 +12,8 @@ from litestar.routes import HTTPRoute
 from structlog.contextvars import bound_contextvars
 
 from mtfleet.api import metrics
+from mtfleet.domain.errors import ValidationError
+from mtfleet.wire.errors import encode_error, status_of
 
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]
@@ -24,6 +26,18 @@ _WITH_SLASH = frozenset({"/", "/swagger/"})
 JSON = b"application/json"
 JSON_IN_UTF8 = JSON + b"; charset=utf-8"
 """As the contract writes it; parsers that look at the charset need it."""
+_DEFAULT_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+        b"frame-ancestors 'none'",
+    ),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Of every answer that says nothing else: none is to be kept, framed, or taken for another type."""
 _REQUEST_ID = re.compile(rb"^[\x21-\x7e]{1,64}$")
 
 
@@ -71,6 +85,7 @@ class Application(Litestar):
             return
         is_head = scope["method"] == "HEAD"
         path = routing_path(scope.get("raw_path") or scope["path"].encode())
+        has_two_lengths = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
         inner = {
             **scope,
             "path": path,
@@ -92,6 +107,10 @@ class Application(Litestar):
                 if inner["method"] == "OPTIONS" and (template := inner.get("path_template")):
                     headers = [(name, value) for name, value in headers if name != b"allow"]
                     headers.append((b"allow", self._methods(template)))
+                present = {name.lower() for name, _ in headers}
+                headers += [header for header in _DEFAULT_HEADERS if header[0] not in present]
+                if has_two_lengths:
+                    headers.append((b"connection", b"close"))
                 message["headers"] = [*headers, (b"request-id", request_id)]
             elif is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
@@ -99,7 +118,10 @@ class Application(Litestar):
 
         try:
             with bound_contextvars(request_id=request_id.decode()):
-                await super().__call__(inner, receive, send_with_id)  # type: ignore[arg-type]  # a copied scope is a plain dict
+                if has_two_lengths:
+                    await _refuse_two_lengths(send_with_id)
+                else:
+                    await super().__call__(inner, receive, send_with_id)  # type: ignore[arg-type]  # a copied scope is a plain dict
         finally:
             metrics.request_handled(
                 inner["method"], inner.get("path_template"), status, perf_counter() - began
@@ -114,6 +136,15 @@ class Application(Litestar):
             for method in route.methods
         }
         return ", ".join(sorted(known | ({"HEAD"} if "GET" in known else set()))).encode()
+
+
+async def _refuse_two_lengths(send: Send) -> None:
+    """Answer a request whose end two parties may see at different places (RFC 9112, 6.1)."""
+    error = ValidationError("A request has Content-Length or Transfer-Encoding, not both.")
+    body = encode_error(error)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status_of(error), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
