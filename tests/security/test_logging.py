@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -103,6 +104,42 @@ def test_a_token_within_an_exceptions_text_is_masked(lines: io.StringIO) -> None
     told = lines.getvalue()
     assert told.count("could not send ***") >= 2
     assert PASSWORD not in told
+
+
+def test_strangers_texts_forge_no_lines_and_steer_no_terminal(lines: io.StringIO) -> None:
+    evil = "x\x1b[2J\x9b31m\u202e\u2028\r\n2026-01-01 [info] forged"
+    structlog.get_logger("mtfleet.test").info("account.named", name=evil, stage=[evil])
+    logging.getLogger("plain").warning("it said %s", evil)
+    told = lines.getvalue()
+    assert not {"\x1b", "\x9b", "\u202e", "\u2028", "\r"} & set(told)
+    assert len(told.splitlines()) == 2
+    assert told.count("forged") == 3
+
+
+def test_a_traceback_steers_no_terminal(lines: io.StringIO) -> None:
+    try:
+        raise ValueError("\x1b[2Jforged")
+    except ValueError:
+        structlog.get_logger("mtfleet.test").exception("request.failed")
+    assert "forged" in lines.getvalue()
+    assert "\x1b" not in lines.getvalue()
+
+
+@pytest.mark.parametrize("part", ["eyJ-", "eyJaaaaaaaa.", "a.", "x://a:", "password", "auth-token "])
+def test_masking_takes_time_in_proportion_to_the_text(part: str) -> None:
+    def seconds(length: int) -> float:
+        text = part * (length // len(part))
+        began = time.process_time()
+        redact_text(text)
+        return time.process_time() - began
+
+    # Ten times the text is ten times the work, and would be a hundred times with one repetition unbounded.
+    assert seconds(300_000) < 50 * max(min(seconds(30_000) for _ in range(3)), 1e-3)
+
+
+def test_the_database_driver_does_not_write_down_what_is_stored(lines: io.StringIO) -> None:
+    logging.getLogger("aiosqlite").debug("executing %s", PASSWORD)
+    assert lines.getvalue() == ""
 
 
 def test_json_lines_are_json(lines: io.StringIO, request: pytest.FixtureRequest) -> None:

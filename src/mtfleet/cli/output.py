@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mtfleet.cli.exits import CommandError
+from mtfleet.domain.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,8 +41,8 @@ def text_of(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(text_of(v) for v in value) or "-"
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
+        return visible(json.dumps(value, ensure_ascii=False))
+    return visible(str(value)).replace("\n", "\\n")
 
 
 def _styled(value: Any) -> str:
@@ -83,7 +84,7 @@ class Output:
 
     def json(self, value: Any) -> None:
         """Write the answer of a `--json` command."""
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(visible(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
     def json_line(self, value: Any) -> None:
@@ -120,17 +121,19 @@ class Output:
 
     def line(self, text: str) -> None:
         """Write one line of data, not styled and never wrapped."""
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(visible(text) + "\n")
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Tell people something that is no data."""
         if not self.as_json:
-            self.err.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.err.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Tell of a danger, also to programs' logs."""
-        self.err.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        self.err.print(
+            f"warning: {visible(text)}", style="yellow", markup=False, highlight=False, soft_wrap=True
+        )
 
     @contextmanager
     def progress(self, text: str) -> Iterator[None]:
@@ -150,7 +153,7 @@ class Output:
 
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         with Progress(*columns, console=self.err, transient=True) as shown:
-            task = shown.add_task(text, total=None)
+            task = shown.add_task(visible(text), total=None)
             self._status = (shown, task)
             try:
                 yield
@@ -161,24 +164,28 @@ class Output:
         """Change what the running progress says."""
         if self._status is not None:
             shown, task = self._status
-            shown.update(task, description=text)
+            shown.update(task, description=visible(text))
         elif not sys.stderr.isatty():
             self.note(text)
 
     def failure(self, problem: CommandError) -> None:
         """Tell what went wrong and what to do."""
         if self.as_json:
-            sys.stderr.write(json.dumps(problem.as_json(), ensure_ascii=False) + "\n")
+            sys.stderr.write(visible(json.dumps(problem.as_json(), ensure_ascii=False)) + "\n")
             return
         code = (
             problem.details if isinstance(problem.details, str) else field(_mapping(problem.details), "code")
         )
         suffix = f" ({code})" if code else ""
         self.err.print(
-            f"error: {problem.message}{suffix}", style="red", markup=False, highlight=False, soft_wrap=True
+            visible(f"error: {problem.message}{suffix}"),
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
         for line in _explained(problem.details):
-            self.err.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+            self.err.print(visible(f"  {line}"), markup=False, highlight=False, soft_wrap=True)
         if problem.hint:
             self.err.print(problem.hint, markup=False, highlight=False, soft_wrap=True)
 

@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from mtfleet.domain.secret import Secret
+from mtfleet.domain.visible import visible
 
 MASK: Final = "***"
 _MAX_DEPTH: Final = 12
@@ -25,13 +26,14 @@ _SECRET_NAME = re.compile(
     r"private_?key|api_?key",
     re.IGNORECASE,
 )
+# A repetition that may begin at many places of a text is bounded or ends for good: texts are strangers'.
 _SECRET_TEXTS: Final = (
     # a signed token
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    (re.compile(r"\beyJ[\w-]{8,200}+\.[\w-]{8,}\.[\w-]*"), MASK),
     # the token of a configuration link
     (re.compile(r"(/configure-trading-account-credentials/[^/\s]+/)[^/\s?\"']+"), r"\1" + MASK),
     # user and password in an address
-    (re.compile(r"(\b[a-z][\w+.-]*://[^/\s:@]*:)[^/\s@]+@", re.IGNORECASE), r"\1" + MASK + "@"),
+    (re.compile(r"(\b[a-z][\w+.-]{0,30}+://[^/\s:@]*:)[^/\s@]+@", re.IGNORECASE), r"\1" + MASK + "@"),
     # name and value in one text
     (
         re.compile(
@@ -92,8 +94,14 @@ def redact_event(logger: WrappedLogger, method: str, event: EventDict) -> EventD
 
 
 def _redact_line(logger: WrappedLogger, method: str, line: Any) -> Any:
-    """Mask what a traceback or an object's own text brought into the finished line."""
-    return redact_text(line) if isinstance(line, str) else line
+    """Mask what a traceback or an object's own text brought into the finished line; show what is unseen."""
+    return visible(redact_text(line)) if isinstance(line, str) else line
+
+
+def _on_one_line(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Keep a stranger's line breaks within an event's text from looking like lines of the log."""
+    event["event"] = str(event.get("event", "")).replace("\r", "\\r").replace("\n", "\\n")
+    return event
 
 
 def _plain(value: Any) -> str:
@@ -136,6 +144,7 @@ def configure(*, as_json: bool, level: str = "INFO", stream: TextIO | None = Non
         of_server = logging.getLogger(name)
         of_server.handlers.clear()
         of_server.propagate = True
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would write down all that is stored
 
 
 def _ending(*, as_json: bool) -> list[Processor]:
@@ -150,6 +159,7 @@ def _ending(*, as_json: bool) -> list[Processor]:
         ]
     return [
         redact_event,
+        _on_one_line,
         structlog.dev.ConsoleRenderer(
             colors=False, exception_formatter=structlog.dev.plain_traceback, sort_keys=False
         ),
