@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import stat
 import sys
 from pathlib import Path
 from typing import IO
@@ -49,7 +50,10 @@ class DataDirectory:
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+", encoding="utf-8")
+            self._refuse_strangers_files()
+            lock = os.fdopen(
+                os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8"
+            )
         except OSError as error:
             raise DataDirectoryUnusable(
                 f"The data directory {self.path} can't be used: {error.strerror}. "
@@ -62,6 +66,14 @@ class DataDirectory:
                 "Stop it first, or give this one its own with --data-dir."
             )
         self._lock = lock
+
+    def _refuse_strangers_files(self) -> None:
+        """Raise `DataDirectoryUnusable` when every user may put files, or links, where ours are to be."""
+        if os.name == "posix" and self.path.stat().st_mode & stat.S_IWOTH:
+            raise DataDirectoryUnusable(
+                f"Every user of this machine may write into the data directory {self.path}. If nobody put "
+                f"anything there, run `chmod 700 {self.path}`; otherwise choose another with --data-dir."
+            )
 
     def release(self) -> None:
         """Let another process have the directory."""

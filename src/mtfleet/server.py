@@ -292,6 +292,7 @@ def run(settings: Settings) -> int:
     The first SIGINT or SIGTERM finishes open requests, the second ends the program at once, which loses
     nothing that was acknowledged.
     """
+    _keep_to_ourselves()
     configure_logging(as_json=settings.log_format == "json", level=settings.log_level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # warnings are a line for each bad request
@@ -301,6 +302,15 @@ def run(settings: Settings) -> int:
     except MtfleetError as error:
         sys.stderr.write(f"{error.message}\n")
         return 1
+
+
+def _keep_to_ourselves() -> None:
+    """Make all files of this process for its user only, and leave no memory behind when it crashes."""
+    os.umask(0o077)
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

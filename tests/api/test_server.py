@@ -136,3 +136,31 @@ def test_the_second_signal_ends_at_once() -> None:
         os.kill(server.pid, signal.SIGINT)
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait(5) in {0, 128 + signal.SIGTERM, 128 + signal.SIGINT}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_everything_is_for_its_user_only_whatever_the_umask() -> None:
+    before = os.umask(0)
+    try:
+        with running_server() as server:
+            modes = {path: path.stat().st_mode & 0o777 for path in server.data_dir.rglob("*")}
+            limits = Path(f"/proc/{server.pid}/limits").read_text(encoding="utf-8")
+    finally:
+        os.umask(before)
+    assert len(modes) > 5
+    assert [str(path) for path, mode in modes.items() if mode & 0o077] == []
+    assert "0" in next(line for line in limits.splitlines() if line.startswith("Max core file size")).split()
+
+
+def test_a_directory_that_everybody_may_write_into_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    done = subprocess.run(
+        [*SERVE, "--data-dir", str(tmp_path), "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Every user of this machine" in done.stderr
+    assert list(tmp_path.iterdir()) == []
