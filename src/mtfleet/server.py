@@ -66,6 +66,8 @@ MEBIBYTE = 1024 * 1024
 PAGE_VIEWS_A_MINUTE = 120
 """Of configuration pages, per address and per link; a page that waits looks every two seconds."""
 PAGE_ATTEMPTS_IN_TEN_MINUTES = 20
+PAGE_ATTEMPTS_A_DAY = 60
+"""Of one account, through all its links."""
 
 
 class AddressNotAvailable(SystemError_):
@@ -234,6 +236,9 @@ class Server:
                 views=Rates(clock, allowed=PAGE_VIEWS_A_MINUTE, period_minutes=1, kind="PAGE_VIEWS"),
                 attempts=Rates(
                     clock, allowed=PAGE_ATTEMPTS_IN_TEN_MINUTES, period_minutes=10, kind="PAGE_ATTEMPTS"
+                ),
+                daily=Rates(
+                    clock, allowed=PAGE_ATTEMPTS_A_DAY, period_minutes=1440, kind="PAGE_ATTEMPTS_A_DAY"
                 ),
             )
         )

@@ -86,6 +86,7 @@ async def built() -> AsyncIterator[Built]:
             clock=clock,
             views=Rates(clock, allowed=20, period_minutes=1, kind="PAGE_VIEWS"),
             attempts=Rates(clock, allowed=5, period_minutes=10, kind="PAGE_ATTEMPTS"),
+            daily=Rates(clock, allowed=12, period_minutes=1440, kind="PAGE_ATTEMPTS_A_DAY"),
         )
     )
     app = Litestar([pages, home, read_stylesheet], openapi_config=None)

@@ -195,6 +195,38 @@ async def test_attempts_are_counted(built: Any) -> None:
     assert (await send(built)).status_code == 400
 
 
+async def test_nobody_tries_passwords_for_as_long_as_the_link_lives(built: Any) -> None:
+    built.links.answers = [ValidationError("No.", details="E_AUTH")]
+    statuses = []
+    for _ in range(4):
+        statuses += [(await send(built)).status_code for _ in range(5)]
+        await built.clock.advance(601)
+    assert statuses == [400] * 12 + [429] * 8
+    assert len(built.links.sent) == 12
+    await built.clock.advance(24 * 3600)
+    assert (await send(built)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("addresses", "other"),
+    [
+        (["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1:2:3"], "2001:db8:0:1::1"),
+        (["::ffff:192.0.2.1", "192.0.2.1"], "192.0.2.2"),
+    ],
+)
+async def test_an_ipv6_network_counts_as_one_address(built: Any, addresses: list[str], other: str) -> None:
+    async def visit(address: str, token: str) -> int:
+        app = built.client._transport.app
+        transport = httpx2.ASGITransport(app=app, client=(address, 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            return (await client.get(LINK[:-64] + token.rjust(64, "0"))).status_code
+
+    for number in range(20):
+        assert await visit(addresses[number % len(addresses)], str(number)) == 404
+    assert await visit(addresses[0], "21") == 429
+    assert await visit(other, "22") == 404
+
+
 async def test_views_are_counted(built: Any) -> None:
     answers = [await built.client.get(LINK) for _ in range(21)]
     assert answers[-1].status_code == 429

@@ -1,6 +1,7 @@
 """The page behind a configuration link: an end user enters credentials, unseen by who made the link."""
 
 import asyncio
+import ipaddress
 import math
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -69,6 +70,9 @@ class PageServices:
     """How often the page may be seen, per address and per link."""
     attempts: Limit
     """How often a form may be sent, per address and per link."""
+    daily: Limit
+    """How often in a day forms may be sent for one account, through whichever links: who was sent a link must
+    not be able to try passwords for as long as the link lives."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class _Pages:
         if form.has_problems:
             return self._form(request, view, account_id, token, form, status=400)
         self._count(self._services.attempts, request, account_id, token)
+        self._services.daily.take(f"account {account_id}")
         credentials = Credentials(login=login if view.needs_login else None, password=password)
         submission = self._services.submissions.submit(account_id, token, credentials, _address(request))
         await asyncio.wait([submission.task], timeout=WAIT_SECONDS)
@@ -198,7 +203,7 @@ class _Pages:
         return _with_cookie(answer, cookie)
 
     def _count(self, limit: Limit, request: AnyRequest, account_id: AccountId, token: str) -> None:
-        limit.take(f"address {_address(request)}")
+        limit.take(f"address {_network(_address(request))}")
         limit.take(f"link {account_id}/{token}")
 
 
@@ -213,6 +218,19 @@ def _text(value: object) -> str:
 
 def _address(request: AnyRequest) -> str | None:
     return request.client.host if request.client else None
+
+
+def _network(address: str | None) -> str | None:
+    """Return what one household has: an IPv4 address, or the 64 bits in front of its IPv6 addresses."""
+    if address is None or ":" not in address:
+        return address
+    try:
+        given = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if given.ipv4_mapped is not None:
+        return str(given.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(given) >> 64 << 64, 64)))
 
 
 def _checked(view: LinkView, login: str, password: str) -> _Form:
