@@ -251,7 +251,7 @@ async def test_detections_at_once_are_bounded() -> None:
         while await waiting() != 3:
             rounds += 1
             assert rounds < 50, "three of five never came to wait in line"
-        assert world.brokers.running == 2
+        await world.until_running(2)
         gate.set()
         await world.clock.run_until(lambda: len(world.fleet.woken) == 5)
         assert world.brokers.most_running == 2

@@ -9,9 +9,10 @@ import pytest
 
 from mtfleet.domain.accounts import BrokerSettings, Platform
 from mtfleet.domain.errors import ValidationError
-from mtfleet.domain.ids import AccountId, ServerName
+from mtfleet.domain.ids import AccountId, ServerName, UserId
 from mtfleet.provisioning.detection import Detection, Findings, ProbeSubject
 from mtfleet.provisioning.options import default_options
+from mtfleet.provisioning.places import Places
 from mtfleet.terminals.base import DemoAccountRequest
 from mtfleet.terminals.simulated import SimulatedTerminals
 from mtfleet.testing.clock import FakeClock
@@ -66,8 +67,9 @@ async def detect(terminals: SimulatedTerminals, clock: FakeClock, server: str) -
     await clock.run_until(opening.done, step_seconds=0.5)
     demo = opening.result()
     options = default_options()
-    detection = Detection({"simulated": terminals}, clock, options, asyncio.Semaphore(4))
+    detection = Detection({"simulated": terminals}, clock, options, Places(4))
     subject = ProbeSubject(
+        user_id=UserId("a"),
         account_id=AccountId("probe"),
         platform=Platform.MT5,
         server=server,

@@ -62,6 +62,7 @@ class Admission:
         """
         await self._note(caller, account.id, login, account.server)
         subject = ProbeSubject(
+            user_id=caller.user_id,
             account_id=account.id,
             platform=account.platform,
             server=account.server,

@@ -122,7 +122,7 @@ class DemoAccountService:
         )
         seconds = self._options.stage_timeout_seconds
         try:
-            async with self._operations.places, asyncio.timeout(seconds):
+            async with self._operations.places.taken(caller.user_id), asyncio.timeout(seconds):
                 return await place.terminals.create_demo_account(request)
         except DemoAccountRefused as error:
             raise _refused(server, error.message) from error

@@ -14,7 +14,7 @@ import structlog
 
 from mtfleet.domain.accounts import BrokerSettings, Platform
 from mtfleet.domain.errors import DetailCode, NotFoundError, SystemError_, TimedOutError, ValidationError
-from mtfleet.domain.ids import AccountId, Login, Symbol
+from mtfleet.domain.ids import AccountId, Login, Symbol, UserId
 from mtfleet.domain.market import BrokerBar
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.symbols import Sessions
@@ -22,6 +22,7 @@ from mtfleet.domain.timezones import NotEnoughEvidence, infer_settings
 from mtfleet.domain.values import Clock
 from mtfleet.provisioning.near_names import near_servers, server_not_found
 from mtfleet.provisioning.options import Options
+from mtfleet.provisioning.places import Places
 from mtfleet.terminals.base import (
     LoginRejected,
     ServerDescription,
@@ -50,6 +51,7 @@ TELLING_SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", "AUDUSD", "US500", "U
 class ProbeSubject(msgspec.Struct, frozen=True, kw_only=True):
     """The account that is to be tried."""
 
+    user_id: UserId
     account_id: AccountId
     platform: Platform
     server: str
@@ -80,7 +82,7 @@ class Detection:
         terminals: Mapping[str, Terminals],
         clock: Clock,
         options: Options,
-        places: asyncio.Semaphore,
+        places: Places,
     ) -> None:
         self._terminals = terminals
         self._clock = clock
@@ -93,7 +95,7 @@ class Detection:
         Raises `ValidationError` with `E_SRV_NOT_FOUND`, `E_AUTH`, `E_NO_SYMBOLS`, `E_RESOURCE_SLOTS`, or
         `E_SERVER_TIMEZONE` for everything that keeps the settings from being known.
         """
-        async with self._place_in_line(enter):
+        async with self._place_in_line(subject.user_id, enter):
             place = await self.find(subject.platform, subject.server, subject.keywords, (), enter)
             try:
                 broker = await self._probe_settings(place, subject, enter)
@@ -111,7 +113,7 @@ class Detection:
         A broker that does not answer is no objection: the account is to be connected when it does. Raises
         `ValidationError` as `detect` does, but for the settings.
         """
-        async with self._place_in_line(enter):
+        async with self._place_in_line(subject.user_id, enter):
             place = await self.find(subject.platform, subject.server, subject.keywords, files, enter)
             try:
                 async with self._logged_in(place, subject, enter, files, broker) as driver:
@@ -164,10 +166,10 @@ class Detection:
         return None
 
     @asynccontextmanager
-    async def _place_in_line(self, enter: Enter) -> AsyncIterator[None]:
-        if self._places.locked():
+    async def _place_in_line(self, user_id: UserId, enter: Enter) -> AsyncIterator[None]:
+        if not self._places.is_free_for(user_id):
             await enter(f"Waiting for one of {self._options.max_detections} running detections to end")
-        async with self._places:
+        async with self._places.taken(user_id):
             yield
 
     @asynccontextmanager

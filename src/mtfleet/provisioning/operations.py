@@ -25,6 +25,7 @@ from mtfleet.domain.ids import TransactionId, UserId
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Clock, Instant
 from mtfleet.provisioning.options import Options, default_options
+from mtfleet.provisioning.places import Places
 from mtfleet.provisioning.ports import Sealer
 from mtfleet.provisioning.stored_errors import from_plain, is_policy, to_plain
 from mtfleet.security.audit import record
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 MAX_RUNNING = 2000
 """How many operations may be under way; more are refused with 429."""
+MAX_RUNNING_OF_ONE = 500
+"""How many of them may be one user's."""
 FORGET_EVERY_SECONDS = 3600.0
 KEEP_SYSTEM_FAILURE_SECONDS = 10.0
 """How long a failure that nobody's request caused is repeated before the work is tried again."""
@@ -111,7 +114,7 @@ class Operations:
         self._options = options or default_options()
         self._runs: dict[tuple[Key, str], _Run] = {}
         self._forgetting: asyncio.Task[None] | None = None
-        self.places = asyncio.Semaphore(self._options.max_detections)
+        self.places = Places(self._options.max_detections)
         """Places for work at brokers, shared by all who detect."""
 
     async def start(self) -> None:
@@ -173,10 +176,12 @@ class Operations:
         work: Work[T],
         keep_failure_seconds: float | None,
     ) -> _Run:
-        if len(self._runs) >= MAX_RUNNING:
+        own = sum(one[0] == key[0] for one, _ in self._runs)
+        if len(self._runs) >= MAX_RUNNING or own >= MAX_RUNNING_OF_ONE:
             retry_at = Instant.of(self.clock.now() + timedelta(seconds=self._options.retry_after_seconds))
             raise TooManyRequestsError(
-                f"{MAX_RUNNING} operations are under way already; try again in a few seconds.",
+                f"{own} operations of yours are under way already, {len(self._runs)} in all; try again in "
+                "a few seconds.",
                 metadata={"recommendedRetryTime": retry_at.to_wire()},
             )
         run = _Run(request_hash, self.clock.monotonic())
