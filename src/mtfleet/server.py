@@ -24,7 +24,7 @@ from mtfleet.api.ports import Services
 from mtfleet.cli.installation import database_url, key_source
 from mtfleet.clock import SystemClock
 from mtfleet.data_directory import DataDirectory
-from mtfleet.domain.errors import MtfleetError, SystemError_
+from mtfleet.domain.errors import ConflictError, MtfleetError, SystemError_
 from mtfleet.domain.values import Clock
 from mtfleet.engines.local import LocalEngine
 from mtfleet.fleet.fleet import Fleet
@@ -62,6 +62,8 @@ ADMINISTRATOR = "admin"
 GRACEFUL_SECONDS = 10
 """How long open requests may take to end when the server stops."""
 KEEP_ALIVE_SECONDS = 75
+SHARED_RECONCILE_SECONDS = 5.0
+"""How often a server whose database others may use, too, looks for what they were asked of its accounts."""
 MEBIBYTE = 1024 * 1024
 PAGE_VIEWS_A_MINUTE = 120
 """Of configuration pages, per address and per link; a page that waits looks every two seconds."""
@@ -154,8 +156,11 @@ class Server:
         """Make the user `admin` on the first start, and its token whenever the file with it is missing."""
         admin = await users.named(ADMINISTRATOR)
         if admin is None:
+            try:
+                _, token = await users.create(ADMINISTRATOR, is_administrator=True)
+            except ConflictError:  # another server on this database was faster
+                return await self._provide_administrator(users, tokens)
             self.is_first_start = True
-            _, token = await users.create(ADMINISTRATOR, is_administrator=True)
         elif not self._directory.admin_token_file.exists():
             token = await tokens.issue(admin, name="admin.token")
         else:
@@ -178,8 +183,15 @@ class Server:
             terminals,
             self._clock,
             secrets.SystemRandom().random,
-            FleetSettings(holder=self._holder()),
+            self._fleet_settings(),
         )
+
+    def _fleet_settings(self) -> FleetSettings:
+        settings = FleetSettings(holder=self._holder())
+        if not self.settings.database:
+            return settings
+        # Another server may take requests for accounts that are held here, and can't tell of them.
+        return replace(settings, reconcile_seconds=SHARED_RECONCILE_SECONDS)
 
     def _holder(self) -> str:
         """Return the name under which accounts are held.

@@ -11,8 +11,10 @@ from mtfleet.domain.deployment import (
     want_undeployed,
 )
 from mtfleet.domain.errors import NotSynchronizedError
+from mtfleet.domain.ids import AccountId
+from mtfleet.fleet.fleet import HeldElsewhere
 from mtfleet.fleet.settings import FleetSettings
-from mtfleet.testing.fleet import World
+from mtfleet.testing.fleet import PlainVault, World
 from mtfleet.testing.scripted import Behaviour
 
 S = AccountState
@@ -56,10 +58,14 @@ async def test_nothing_is_believed_after_a_crash_and_all_comes_back(world: World
     await world.crash(fleet)
     began = world.clock.monotonic()
     await world.start()
-    assert world.deployment(id_).connection_status is C.DISCONNECTED
+    assert world.deployment(id_).connection_status is C.CONNECTED, "another program may still see it so"
+    written = len(world.store.history)
+    await world.clock.run_until(lambda: len(world.store.history) > written)
+    assert world.store.history[written].connection_status is C.DISCONNECTED
+    assert world.clock.monotonic() - began <= 7, "a crashed program's lease lasts some seconds"
     assert world.state(id_) is S.DEPLOYED
     await world.until_status(id_, C.CONNECTED)
-    assert world.clock.monotonic() - began <= 8, "a crashed program's lease lasts some seconds"
+    assert world.clock.monotonic() - began <= 8
 
 
 @pytest.mark.parametrize("verb", [want_undeployed, want_redeployed, want_deleted, want_deployed])
@@ -79,9 +85,13 @@ async def test_what_was_under_way_at_a_crash_is_finished(world: World, verb: obj
     elif verb is want_undeployed:
         await world.until_state(id_, S.UNDEPLOYED, within_seconds=30)
     else:
-        await world.until_status(id_, C.CONNECTED)
-        assert world.state(id_) is S.DEPLOYED
+        await world.clock.run_until(lambda: world.terminals.running[id_] == 1 and is_up(world, id_))
     assert world.terminals.most_running == 1
+
+
+def is_up(world: World, id_: AccountId) -> bool:
+    seen = world.deployment(id_)
+    return (seen.state, seen.connection_status) == (S.DEPLOYED, C.CONNECTED)
 
 
 async def test_a_change_that_nobody_was_told_of_is_found(world: World) -> None:
@@ -97,16 +107,57 @@ async def test_two_programs_never_run_the_same_account(world: World) -> None:
     ids = [world.add(number) for number in range(10)]
     first = await world.start()
     await world.clock.run_until(lambda: all(world.terminals.running[i] for i in ids))
+    written = len(world.store.history)
+    uses = len(world.store.audit)
     second = await world.start()
     await world.clock.advance(120)
     assert world.terminals.most_running == 1
-    assert all(world.deployment(i).connection_status is C.CONNECTED for i in ids), "the first one corrects it"
+    assert all(world.deployment(i).connection_status is C.CONNECTED for i in ids)
+    assert world.store.history[written:] == [], "the second one knows nothing better"
+    assert len(world.store.audit) == uses, "the second one used no password"
+    with pytest.raises(HeldElsewhere, match="program-1"):
+        await second.account_information(ids[0])
     world.want(second, ids[0], want_undeployed)
     await world.until_state(ids[0], S.UNDEPLOYED)
     assert world.terminals.running[ids[0]] == 0, "said to be undeployed only when nobody runs it"
+    await world.clock.advance(30)
+    assert world.terminals.running[ids[0]] == 0, "the second one, which waited for it, knows that, too"
+    assert "DEPLOYING" not in world.states(ids[0])[2:]
     await world.crash(first)
     await world.clock.run_until(lambda: all(world.terminals.running[i] for i in ids[1:]))
     assert world.terminals.most_running == 1
+
+
+async def test_who_waited_for_an_account_starts_it_as_it_is_wanted_then(world: World) -> None:
+    id_ = world.add()
+    first = await world.start()
+    await world.until_status(id_, C.CONNECTED)
+    second = await world.start()
+    await world.clock.advance(30)
+    world.want(first, id_, want_undeployed)
+    await world.until_state(id_, S.UNDEPLOYED)
+    started = world.terminals.starts[id_]
+    await world.clock.advance(60)
+    assert world.terminals.starts[id_] == started, "the second one had it placed before"
+    await world.crash(first)
+    world.store.passwords[id_] = PlainVault.seal("new")
+    world.want(second, id_, want_deployed)
+    await world.clock.run_until(lambda: is_up(world, id_))
+    assert world.terminals.driver_of(id_).spec.password.reveal() == "new"
+
+
+async def test_a_frozen_program_whose_account_was_run_and_given_back_meanwhile_stops_it(world: World) -> None:
+    id_ = world.add()
+    first = await world.start()
+    await world.until_status(id_, C.CONNECTED)
+    lease = world.store.leases[id_]
+    # Another program had it while this one was frozen, and gave it back.
+    world.store.epochs[id_] += 1
+    del world.store.leases[id_]
+    started = world.terminals.starts[id_]
+    await world.clock.run_until(lambda: world.terminals.starts[id_] > started and is_up(world, id_))
+    assert world.terminals.most_running == 1
+    assert first.check_lease(id_) > lease.epoch + 1
 
 
 async def test_a_program_that_can_not_renew_stops_its_terminals_before_another_takes_over(

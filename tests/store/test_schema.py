@@ -9,7 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from mtfleet.domain.access import AuditEntry
 from mtfleet.store.errors import SchemaTooNew
 from mtfleet.store.migrations import REVISIONS
 from mtfleet.store.schema import MIGRATIONS
@@ -38,6 +40,20 @@ async def test_migrations_and_tables_agree(store: SqlStore) -> None:
 async def test_the_text_index_is_there(store: SqlStore) -> None:
     async with store._writer.connect() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM account_search"))).scalar() == 0
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET action = 'x'", "DELETE FROM audit"])
+async def test_the_database_refuses_to_change_the_audit_log(store: SqlStore, change: str) -> None:
+    entry = AuditEntry(
+        recorded_at=FakeClock().now(), user_id=None, action="a", entity="e", entity_id=None, outcome="done"
+    )
+    async with store.transaction() as tx:
+        await tx.audit.append([entry])
+    with pytest.raises(DBAPIError, match="only added to"):
+        async with store._writer.begin() as connection:
+            await connection.execute(text(change))
+    async with store.reader() as reader:
+        assert [one.action for one in await reader.audit.page()] == ["a"]
 
 
 def test_every_migration_is_listed_in_order() -> None:

@@ -231,3 +231,17 @@ def test_the_reference_names_every_error_and_every_code() -> None:
     assert len(codes) >= 9
     for code in codes:
         assert f"| `{code}` |" in page
+
+
+def test_what_is_away_is_told_as_such_without_its_own_text() -> None:
+    class AnotherAway(UnavailableError):
+        is_for_callers = False
+
+    away = AnotherAway("The database on db.internal is away.")
+    assert status_of(away) == 503
+    told = from_wire(503, encode_error(away))
+    assert type(told) is UnavailableError
+    assert (told.name, told.id, told.status_code) == ("InternalError", 6, 503)
+    assert "db.internal" not in told.message
+    assert incident_of(away) in told.message
+    assert status_of(UnavailableError()) == 503

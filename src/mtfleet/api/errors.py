@@ -22,6 +22,7 @@ from mtfleet.domain.errors import (
     NotFoundError,
     NotSynchronizedError,
     TooManyRequestsError,
+    UnavailableError,
     ValidationError,
 )
 from mtfleet.domain.values import Clock, Instant
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-NOT_SYNCHRONIZED_RETRY_SECONDS = 2
+UNAVAILABLE_RETRY_SECONDS = 2
 
 
 def answer(request: Request[Any, Any, Any], raised: Exception) -> Response[Any]:
@@ -45,8 +46,8 @@ def answer(request: Request[Any, Any, Any], raised: Exception) -> Response[Any]:
     services: Services = request.app.state.services
     if isinstance(error, TooManyRequestsError):
         headers["Retry-After"] = str(wait_seconds(error, services.clock))
-    if isinstance(error, NotSynchronizedError):
-        headers["Retry-After"] = str(NOT_SYNCHRONIZED_RETRY_SECONDS)
+    if isinstance(error, NotSynchronizedError | UnavailableError):
+        headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
     if status >= 500 and error is not raised:
         log.error(
             "request.failed",

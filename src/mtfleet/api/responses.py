@@ -48,18 +48,18 @@ _MEANINGS = {
     409: "It can't be done in the present state",
     429: "Too many requests; see `Retry-After`",
     500: "A defect of this program",
-    503: "Not ready yet; try again in a moment",
+    503: "Not ready yet, or something this server needs is away; try again in a moment",
     504: "The terminal or broker did not answer in time",
 }
 
 
 def errors(*statuses: int) -> dict[int, ResponseSpec]:
-    """Document error answers; every route that takes a token can also say 400, 401, 403, 429, 500 and 504."""
+    """Document error answers; every route that takes a token can also say 400, 401, 403, 429, 500, 503 and 504."""
     return {
         status: ResponseSpec(
             data_container=ErrorDocument, generate_examples=False, description=_MEANINGS[status]
         )
-        for status in sorted({400, 401, 403, 429, 500, 504, *statuses})
+        for status in sorted({400, 401, 403, 429, 500, 503, 504, *statuses})
     }
 
 

@@ -131,6 +131,10 @@ class InternalError(SystemError_):
     is_for_callers = True
 
 
+class UnavailableError(InternalError):
+    """Something that this program depends on can't be used right now; try again in a moment."""
+
+
 class TimedOutError(SystemError_):
     """No answer came in time."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from mtfleet.domain.values import Clock
 from mtfleet.engines.base import Engine, Query, QueryKind
 from mtfleet.fleet.credentials import OpensSecrets
 from mtfleet.fleet.host import Host
-from mtfleet.fleet.leases import StoreLeases
+from mtfleet.fleet.leases import StoreLeases, held_elsewhere
 from mtfleet.fleet.settings import FleetSettings
 from mtfleet.fleet.supervisor import Supervisor
 from mtfleet.fleet.timers import Limit
@@ -31,6 +32,10 @@ from mtfleet.store.base import Store
 from mtfleet.terminals.base import Terminals
 
 log = structlog.get_logger(__name__)
+
+
+class HeldElsewhere(NotSynchronizedError):
+    """Another server on the same database runs this account; this one can't ask its terminal."""
 
 
 class Fleet:
@@ -52,6 +57,7 @@ class Fleet:
     ) -> None:
         """`random` returns numbers in `[0, 1)`. Give `settings` a `holder` that no other program uses."""
         self._store = store
+        self._clock = clock
         self._engine = engine
         self._settings = settings or FleetSettings()
         self._host = Host(
@@ -175,6 +181,8 @@ class Fleet:
             while seen is None or seen.connection_status is not ConnectionStatus.CONNECTED:
                 if seen is None or _is_going(seen):
                     await self._require_wanted(account_id)
+                elif self._is_kept_from_us(seen):
+                    await self._require_no_other_holder(account_id)
                 await changed.wait()
                 changed.clear()
                 seen = self._engine.observed(account_id)
@@ -188,6 +196,22 @@ class Fleet:
         if deployment is not None and is_wanted(deployment):
             return
         raise _not_deployed(deployment)
+
+    def _is_kept_from_us(self, seen: Observed) -> bool:
+        """Whether its lease was refused for longer than one of a program that died can last."""
+        if seen.is_holder or not seen.hops or seen.hops[0].state is not HopState.FAILED:
+            return False
+        longest = timedelta(seconds=2 * self._settings.lease_seconds)
+        return self._clock.now() - seen.hops[0].since > longest
+
+    async def _require_no_other_holder(self, account_id: AccountId) -> None:
+        async with self._store.reader() as tx:
+            held = await held_elsewhere(tx, [account_id], self._settings.holder, self._clock)
+        if account_id in held:
+            raise HeldElsewhere(
+                f"Another server on the same database runs this account ({held[account_id]}). Ask that one, "
+                "or stop it to have the account here."
+            )
 
 
 def _is_going(seen: Observed) -> bool:

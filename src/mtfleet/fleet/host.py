@@ -170,10 +170,12 @@ class Host:
         return self._sessions.keys()
 
     async def answer(self, account_id: AccountId, query: Query) -> Any:
-        """See `Holder.answer`. The driver's own errors come through."""
+        """See `Holder.answer`. The driver's own errors come through. Raises `LeaseLost` as `check_lease`
+        does, so that a program that was frozen does not tell what it saw before."""
         session = self._sessions.get(account_id)
         if session is None or session.driver is None or not session.is_connected:
             raise NotSynchronizedError("The account is not connected to its broker now; try again soon.")
+        self.check_lease(account_id)
         driver = session.driver
         match query.kind:
             case QueryKind.ACCOUNT_INFORMATION:
@@ -190,7 +192,7 @@ class Host:
                 raise ValueError(f"{query.kind} needs a symbol.")
 
     def check_lease(self, account_id: AccountId) -> int:
-        """Return the epoch under which this host may trade for the account; call it right before each order.
+        """Return the epoch under which this host may use the account; call it right before each order.
 
         Raises `LeaseLost` when another host may run it by now.
         """

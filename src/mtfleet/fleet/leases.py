@@ -21,7 +21,7 @@ from mtfleet.fleet.timers import Limit, Timers
 
 if TYPE_CHECKING:
     from mtfleet.fleet.session import Session
-    from mtfleet.store.base import Store
+    from mtfleet.store.base import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -39,18 +39,31 @@ class StoreLeases(LeaseTable):
         self, account_ids: Sequence[AccountId], lifetime_seconds: float
     ) -> dict[AccountId, int]:
         async with self._store.transaction() as tx:
-            now = self._clock.now()
+            now = await tx.leases.now(self._clock.now())
             taken = await tx.leases.acquire_many(account_ids, self._holder, now, _end(now, lifetime_seconds))
         return {account_id: lease.epoch for account_id, lease in taken.items()}
 
     async def renew(self, lifetime_seconds: float) -> int:
         async with self._store.transaction() as tx:
-            now = self._clock.now()
+            now = await tx.leases.now(self._clock.now())
             return await tx.leases.renew(self._holder, now, _end(now, lifetime_seconds))
 
     async def release(self, account_ids: Sequence[AccountId]) -> None:
         async with self._store.transaction() as tx:
             await tx.leases.release_many(account_ids, self._holder)
+
+
+async def held_elsewhere(
+    tx: "Transaction", account_ids: Sequence[AccountId], holder: str, clock: Clock
+) -> dict[AccountId, str]:
+    """Return those that another holder's lease keeps from `holder` now, with that holder's name."""
+    now = await tx.leases.now(clock.now())
+    leases = await tx.leases.get_many(account_ids)
+    return {
+        account_id: lease.holder
+        for account_id, lease in leases.items()
+        if lease.holder != holder and lease.expires_at > now
+    }
 
 
 class LeaseKeeper:
@@ -175,8 +188,8 @@ class LeaseKeeper:
             session = self._sessions.get(account_id)
             if session is None or not session.epoch:
                 continue
-            if account_id in epochs:
-                session.epoch = epochs[account_id]
+            if epochs.get(account_id) == session.epoch + 1:  # nobody had it in between
+                session.epoch += 1
             else:
                 LEASES_LOST.inc()
                 log.warning("lease.lost", account_id=account_id)

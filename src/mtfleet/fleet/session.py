@@ -56,6 +56,7 @@ class Session:
         "_is_dirty_terminal",
         "_is_fenced",
         "_is_rejected",
+        "_is_stale",
         "_is_terminal_up",
         "_limit",
         "_must_stop",
@@ -92,6 +93,8 @@ class Session:
         self._must_stop = placement is None
         self._is_fenced = False
         self._is_rejected = False
+        self._is_stale = False
+        """Whether another holder may have had the account since this one was placed."""
         self._has_failed = False
         self._is_connected = False
         self._is_terminal_up = False
@@ -182,10 +185,12 @@ class Session:
     # Leases
 
     def lease_granted(self, epoch: int) -> None:
-        """The account is this host's."""
+        """The account is this host's. One that somebody else may have had meanwhile counts as stopped: what
+        is wanted of it, and with which settings, is looked up anew before it is started."""
         self.epoch = epoch
         self._attempts = 0
-        if self._must_stop:
+        if self._must_stop or self._is_stale:
+            self._must_stop = True
             self._go_on_stopping()
             return
         self.trail.passed(HopName.PLACEMENT, self._now())
@@ -195,6 +200,7 @@ class Session:
     def lease_refused(self, reason: str) -> None:
         """Another holder has it, or the table can't be reached: ask again later."""
         self._attempts += 1
+        self._is_stale = True
         self._dismiss_timer()
         # A crashed holder's lease passes on within seconds; a living one's may be kept for days.
         settings = self._host.settings
@@ -207,6 +213,7 @@ class Session:
     def fence(self) -> None:
         """The lease may pass on soon, or has: stop the terminal now, and ask for the lease anew."""
         self.epoch = 0
+        self._is_stale = True
         self._dismiss_timer()
         if self.driver is None and not self.is_stepping:
             if self.phase is Phase.STOPPED:

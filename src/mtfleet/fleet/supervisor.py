@@ -9,6 +9,7 @@ comparison of everything.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from mtfleet.domain.values import Clock, Instant
 from mtfleet.engines.base import Engine, Placement, ServerFileContent, Unsubscribe
 from mtfleet.fleet.credentials import mark_of
 from mtfleet.fleet.defects import describe_defect
+from mtfleet.fleet.leases import held_elsewhere
 from mtfleet.fleet.metrics import (
     ACCOUNTS_WAITING,
     BATCH_SECONDS,
@@ -249,9 +251,10 @@ class Supervisor:
         actions: list[Action] = []
         seen_of = {account_id: self._engine.observed(account_id) for account_id in account_ids}
         await self._disbelieve_stale_refusals(tx, stored, seen_of)
+        disbelieved = await self._without_holder(tx, self._unrecovered.intersection(account_ids))
         for account_id in account_ids:
             try:
-                deployment, action = self._judge(account_id, stored.get(account_id), seen_of)
+                deployment, action = self._judge(account_id, stored.get(account_id), seen_of, disbelieved)
             except Exception as defect:  # a defect in one account's rules must not stop the others
                 describe_defect("account.judge_failed", defect, account_id=account_id)
                 self._timers.after(self._settings.defect_seconds, self._note, account_id)
@@ -269,6 +272,7 @@ class Supervisor:
         account_id: AccountId,
         deployment: Deployment | None,
         seen_of: dict[AccountId, Observed | None],
+        disbelieved: AbstractSet[AccountId],
     ) -> tuple[Deployment | None, Action | None]:
         """Return the deployment with what is seen, and the next step."""
         seen = seen_of[account_id]
@@ -278,9 +282,18 @@ class Supervisor:
             if account_id in self._asked and seen.phase is Phase.STUCK:
                 return deployment, Stop(account_id)  # somebody asked again: it is tried again at once
             deployment = reflect(deployment, seen)
-        elif account_id in self._unrecovered:
+        elif account_id in disbelieved:
             deployment = on_program_start(deployment, self._clock.now())
         return deployment, plan(deployment, seen)
+
+    async def _without_holder(
+        self, tx: Transaction, account_ids: AbstractSet[AccountId]
+    ) -> AbstractSet[AccountId]:
+        """Return those that no other program holds: of the others it knows better what is seen."""
+        if not account_ids:
+            return account_ids
+        held = await held_elsewhere(tx, sorted(account_ids), self._settings.holder, self._clock)
+        return account_ids - held.keys()
 
     async def _disbelieve_stale_refusals(
         self, tx: Transaction, stored: dict[AccountId, Deployment], seen_of: dict[AccountId, Observed | None]
@@ -356,6 +369,7 @@ class Supervisor:
         now = self._clock.now()
         settings = await tx.accounts.run_settings(account_ids)
         files = await self._server_files(tx, settings.values())
+        free = await self._without_holder(tx, set(account_ids))
         uses: list[AuditEntry] = []
         for account_id in account_ids:
             deployment = changed.get(account_id, stored[account_id])
@@ -363,7 +377,7 @@ class Supervisor:
             if run is None:
                 changed[account_id] = on_unplaceable(deployment, _NO_CREDENTIALS, now)
                 continue
-            if deployment.state not in _TRIED:
+            if deployment.state not in _TRIED and account_id in free:
                 changed[account_id] = replace(
                     deployment, state=AccountState.DEPLOYING, hops=waiting_hops(now)
                 )
@@ -379,7 +393,8 @@ class Supervisor:
                     server_files=files.get(profile_id) if profile_id else None,
                 )
             )
-            uses.append(_credentials_used(run, account_id, now))
+            if account_id in free:  # otherwise it waits here, and is placed anew once it is free
+                uses.append(_credentials_used(run, account_id, now))
         CREDENTIALS_USED.inc(len(uses))
         if uses:
             await tx.audit.append(uses)

@@ -20,7 +20,14 @@ import structlog
 from msgspec.structs import replace
 
 from mtfleet.domain.access import Caller
-from mtfleet.domain.errors import InternalError, MtfleetError, PolicyError, TooManyRequestsError, invalid
+from mtfleet.domain.errors import (
+    ConflictError,
+    InternalError,
+    MtfleetError,
+    PolicyError,
+    TooManyRequestsError,
+    invalid,
+)
 from mtfleet.domain.ids import TransactionId, UserId
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Clock, Instant
@@ -98,7 +105,8 @@ class Running(Generic[T]):
         self.operation = replace(
             self.operation, finished_at=self._owner.clock.now(), is_success=True, outcome=plain
         )
-        await tx.operations.put(self.operation)
+        if not await tx.operations.put(self.operation):
+            raise ConflictError("Another program finished this operation at the same time.")
 
 
 Work = Callable[[Running[T]], Awaitable[None]]
@@ -253,7 +261,10 @@ class Operations:
     async def _fail(self, caller: Caller, operation: Operation, error: MtfleetError) -> Operation:
         failed = replace(operation, finished_at=self.clock.now(), is_success=False, outcome=to_plain(error))
         async with self.store.transaction() as tx:
-            await tx.operations.put(failed)
+            if not await tx.operations.put(failed):
+                # Two programs did it at once, and the other one's success is stored: that is the answer.
+                done = await tx.operations.get(operation.user_id, operation.route, operation.transaction_id)
+                return failed if done is None else done
             await record(
                 tx,
                 self.clock,

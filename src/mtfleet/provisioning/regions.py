@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from mtfleet.domain.access import Caller
-from mtfleet.domain.accounts import AccountFilter, AccountType, Platform
+from mtfleet.domain.accounts import AccountType, Platform
 from mtfleet.domain.deployment import AccountState
 from mtfleet.domain.errors import FieldProblem, NotFoundError, TimedOutError, ValidationError, invalid
 from mtfleet.domain.ids import Region
@@ -29,7 +29,6 @@ QUOTAS: Final = (
 MAX_QUERY_CHARACTERS: Final = 200
 MAX_MESSAGE_CHARACTERS: Final = 2000
 _MAX_QUOTA: Final = 1_000_000_000
-_PAGE: Final = 1000
 _RUNNING: Final = frozenset({AccountState.DEPLOYED, AccountState.DEPLOYING})
 
 
@@ -97,24 +96,17 @@ class RegionService:
 
     async def quotas(self, caller: Caller) -> list[RegionQuotas]:
         """Return the quotas of each region and how much of them is used."""
+        present: Counter[Region] = Counter()
         running: Counter[tuple[Region, str]] = Counter()
         async with self._store.reader() as tx:
-            present = {r: await tx.accounts.count(caller.user_id, r) for r in self._options.regions}
-            offset = 0
-            while any(present.values()):
-                criteria = AccountFilter(offset=offset, limit=_PAGE)
-                page = await tx.accounts.find(caller.user_id, criteria)
-                for account in page.items:
-                    places = [(account.region, account.state)]
-                    places += [(replica.region, replica.state) for replica in account.account_replicas]
-                    for region, state in places:
-                        if state in _RUNNING:
-                            running[region, account.type.value] += 1
-                            running[region, "copyFactory"] += bool(account.copy_factory_roles)
-                            running[region, "ipv4"] += account.allocate_dedicated_ip is not None
-                offset += len(page.items)
-                if len(page.items) < _PAGE:
-                    break
+            usage = await tx.accounts.usage(caller.user_id)
+        for alike in usage:
+            region = alike.region
+            present[region] += alike.count
+            if alike.state in _RUNNING:
+                running[region, alike.type.value] += alike.count
+                running[region, "copyFactory"] += alike.count * alike.has_copy_factory_roles
+                running[region, "ipv4"] += alike.count * alike.has_dedicated_ip
         return [self._region_quotas(region, present[region], running) for region in self._options.regions]
 
     def _region_quotas(

@@ -93,11 +93,10 @@ class Vault:
     async def _found(self) -> None:
         present = await self._key_source.candidates()
         master = present[0] if present else await self._key_source.create()
+        hash_key = _wrap(master, HASH_KEY_ID, secrets.token_bytes(KEY_BYTES))
         async with self._store.transaction() as tx:
-            if not await tx.secrets.data_keys():
-                await tx.secrets.put_data_key(
-                    HASH_KEY_ID, _wrap(master, HASH_KEY_ID, secrets.token_bytes(KEY_BYTES))
-                )
+            # Programs that start together each have a key at hand; the first one's counts for all.
+            if await tx.secrets.add_data_key(HASH_KEY_ID, hash_key):
                 key_id = _next_id(())
                 await tx.secrets.put_data_key(key_id, _wrap(master, key_id, secrets.token_bytes(KEY_BYTES)))
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import and_, case, delete, func, insert, select, update
 from sqlalchemy.orm import aliased
 
-from mtfleet.domain.accounts import Account, AccountFilter, BrokerSettings, Page, Replica
-from mtfleet.domain.deployment import Deployment
+from mtfleet.domain.accounts import Account, AccountFilter, AccountType, BrokerSettings, Page, Replica
+from mtfleet.domain.deployment import AccountState, Deployment
 from mtfleet.domain.errors import NotFoundError
 from mtfleet.domain.ids import AccountId, ProfileId, Region, UserId
 from mtfleet.store import base
@@ -66,13 +66,9 @@ class SqlAccounts(base.Accounts):
                     "listed_for": None if is_replica else account.user_id,
                     "created_at": created_at,
                     "position": position,
-                    "region": account.region,
-                    "provisioning_profile_id": None if is_replica else account.provisioning_profile_id,
-                    "version": account.version,
-                    "type": account.type.value,
                     "search_text": account_text(account),
-                    "settings_json": settings_json(account, is_replica=is_replica),
                 }
+                | _settings_columns(account, is_replica=is_replica)
                 | deployment_columns(deployment)
             )
         await self._unit.change_many(insert(accounts), rows)
@@ -133,12 +129,8 @@ class SqlAccounts(base.Accounts):
         is_replica = old.primary_account_id is not None
         new_text = account_text(account)
         columns = {
-            "region": account.region,
-            "provisioning_profile_id": None if is_replica else account.provisioning_profile_id,
-            "version": account.version,
-            "type": account.type.value,
+            **_settings_columns(account, is_replica=is_replica),
             "search_text": new_text,
-            "settings_json": settings_json(account, is_replica=is_replica),
         }
         await self._unit.change(update(accounts).where(accounts.c.id == account.id).values(**columns))
         if not is_replica and new_text != old.search_text:
@@ -180,6 +172,30 @@ class SqlAccounts(base.Accounts):
         if region is not None:
             conditions.append(accounts.c.region == region)
         return int(await self._unit.scalar(select(func.count()).select_from(accounts).where(*conditions)))
+
+    async def usage(self, user_id: UserId) -> list[base.AccountUsage]:
+        primaries = aliased(accounts, name="primaries")
+        its_primary = primaries.c.id == func.coalesce(accounts.c.primary_account_id, accounts.c.id)
+        alike = (
+            accounts.c.region,
+            primaries.c.type,
+            accounts.c.state,
+            primaries.c.has_copy_factory_roles,
+            primaries.c.has_dedicated_ip,
+        )
+        statement = select(*alike, func.count()).select_from(accounts).join(primaries, its_primary)
+        rows = await self._unit.rows(statement.where(accounts.c.user_id == user_id).group_by(*alike))
+        return [
+            base.AccountUsage(
+                region=row[0],
+                type=AccountType(row[1]),
+                state=AccountState(row[2]),
+                has_copy_factory_roles=row[3],
+                has_dedicated_ip=row[4],
+                count=row[5],
+            )
+            for row in rows
+        ]
 
     async def owner(self, account_id: AccountId) -> UserId | None:
         found = await self._unit.scalar(select(accounts.c.user_id).where(accounts.c.id == account_id))
@@ -239,3 +255,15 @@ class SqlAccounts(base.Accounts):
 
 def _indexed(row: dict[str, Any]) -> IndexedText:
     return IndexedText(row["id"], row["user_id"], row["position"], row["search_text"])
+
+
+def _settings_columns(account: Account, *, is_replica: bool) -> dict[str, Any]:
+    return {
+        "region": account.region,
+        "provisioning_profile_id": None if is_replica else account.provisioning_profile_id,
+        "version": account.version,
+        "type": account.type.value,
+        "has_copy_factory_roles": bool(account.copy_factory_roles),
+        "has_dedicated_ip": account.allocate_dedicated_ip is not None,
+        "settings_json": settings_json(account, is_replica=is_replica),
+    }

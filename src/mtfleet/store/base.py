@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from mtfleet.domain.access import AuditEntry, IssuedToken, User
-from mtfleet.domain.accounts import Account, AccountFilter, BrokerSettings, Page
-from mtfleet.domain.deployment import Deployment
+from mtfleet.domain.accounts import Account, AccountFilter, AccountType, BrokerSettings, Page
+from mtfleet.domain.deployment import AccountState, Deployment
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId, ProfileId, Region, TokenId, TransactionId, UserId
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfilePage
@@ -115,6 +115,20 @@ class Lease(Value, frozen=True, kw_only=True):
     expires_at: Instant
 
 
+class AccountUsage(Value, frozen=True, kw_only=True):
+    """How many accounts and replicas of a user are alike in what quotas are about.
+
+    Type, CopyFactory roles and dedicated address of a replica are those of its primary.
+    """
+
+    region: Region
+    type: AccountType
+    state: AccountState
+    has_copy_factory_roles: bool
+    has_dedicated_ip: bool
+    count: int
+
+
 class EncodedPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of accounts that is ready to be sent."""
 
@@ -189,6 +203,11 @@ class Accounts(ABC):
         """How many primaries and replicas the user has, in that region."""
 
     @abstractmethod
+    async def usage(self, user_id: UserId) -> list[AccountUsage]:
+        """Count the user's primaries and replicas by what quotas are about; what there is none of is left
+        out."""
+
+    @abstractmethod
     async def using_profile(self, user_id: UserId, profile_id: ProfileId) -> int:
         """How many accounts were created with that profile."""
 
@@ -219,11 +238,24 @@ class Deployments(ABC):
 
 class Leases(ABC):
     @abstractmethod
+    async def now(self, ours: Instant) -> Instant:
+        """Return the time that all holders share: the database server's, or `ours` where all of them run on
+        one machine."""
+
+    @abstractmethod
+    async def get_many(self, account_ids: Sequence[AccountId]) -> dict[AccountId, Lease]:
+        """Return the leases there are, also those that have ended."""
+
+    @abstractmethod
     async def acquire_many(
         self, account_ids: Sequence[AccountId], holder: str, now: Instant, expires_at: Instant
     ) -> dict[AccountId, Lease]:
         """Take those that are free, expired or already this holder's; the epoch grows by one with each
-        taking."""
+        taking.
+
+        A lease of another holder that ends more than twice as late as the wished ones (the clock was set
+        back) is shortened to `expires_at`: a holder that lives renews it, a dead one's ends in good time.
+        """
 
     @abstractmethod
     async def renew(self, holder: str, now: Instant, expires_at: Instant) -> int:
@@ -253,7 +285,12 @@ class Secrets(ABC):
 
     @abstractmethod
     async def data_keys(self) -> dict[str, bytes]:
-        """All wrapped data keys by id."""
+        """All wrapped data keys by id. In a transaction they don't change until it ends."""
+
+    @abstractmethod
+    async def add_data_key(self, key_id: str, wrapped: bytes) -> bool:
+        """Store a new data key; false, and nothing is changed, when there is one of that id. Of several
+        programs at once exactly one gets true, and the others wait for its end."""
 
     @abstractmethod
     async def put_data_key(self, key_id: str, wrapped: bytes) -> None:
@@ -327,8 +364,9 @@ class Operations(ABC):
     async def get(self, user_id: UserId, route: str, transaction_id: TransactionId) -> Operation | None: ...
 
     @abstractmethod
-    async def put(self, operation: Operation) -> None:
-        """Write stage and outcome."""
+    async def put(self, operation: Operation) -> bool:
+        """Write stage and outcome; false, and nothing is changed, when it is stored as a success already:
+        another program was faster."""
 
     @abstractmethod
     async def unfinished(self) -> list[Operation]:
@@ -377,7 +415,11 @@ class Tokens(ABC):
 
 class Audit(ABC):
     @abstractmethod
-    async def append(self, entries: Sequence[AuditEntry]) -> None: ...
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        """Add entries, which are there when the transaction has been committed, not before.
+
+        Their sequence grows in the order of commits, so that one who pages by it never misses any.
+        """
 
     @abstractmethod
     async def page(

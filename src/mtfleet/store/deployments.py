@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import bindparam, literal, or_, select, update
+from sqlalchemy import bindparam, func, literal, or_, select, update
 
 from mtfleet.domain.deployment import AccountState, ConnectionStatus, Deployment, Desired, Hop
 from mtfleet.domain.ids import AccountId
@@ -88,10 +88,28 @@ class SqlLeases(base.Leases):
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
+    async def now(self, ours: Instant) -> Instant:
+        if self._unit.is_sqlite:  # all its holders are on this machine
+            return ours
+        return Instant.of(await self._unit.scalar(select(func.clock_timestamp())))
+
+    async def get_many(self, account_ids: Sequence[AccountId]) -> dict[AccountId, base.Lease]:
+        rows = await self._unit.rows(select(leases).where(self._unit.among(leases.c.account_id, account_ids)))
+        return {
+            row.account_id: base.Lease(
+                account_id=row.account_id,
+                holder=row.holder,
+                epoch=row.epoch,
+                expires_at=to_instant(row.expires_at),
+            )
+            for row in rows
+        }
+
     async def acquire_many(
         self, account_ids: Sequence[AccountId], holder: str, now: Instant, expires_at: Instant
     ) -> dict[AccountId, base.Lease]:
         until = to_milliseconds(expires_at)
+        await self._shorten(account_ids, holder, until, 2 * until - to_milliseconds(now))
         wanted = select(accounts.c.id, literal(holder), literal(1), literal(until))
         wanted = wanted.where(self._unit.among(accounts.c.id, account_ids)).order_by(accounts.c.id)
         insertion = self._unit.insertion(leases).from_select(
@@ -109,6 +127,17 @@ class SqlLeases(base.Leases):
             )
             for row in rows
         }
+
+    async def _shorten(
+        self, account_ids: Sequence[AccountId], holder: str, until: int, implausible: int
+    ) -> None:
+        """Let no lease of another holder last longer than one that was taken now."""
+        others = (leases.c.holder != holder, leases.c.expires_at > implausible)
+        far = select(leases.c.account_id).where(self._unit.among(leases.c.account_id, account_ids), *others)
+        found = await self._unit.rows(self._unit.locked(far.order_by(leases.c.account_id)))
+        if found:
+            its = self._unit.among(leases.c.account_id, [row.account_id for row in found])
+            await self._unit.change(update(leases).where(its, *others).values(expires_at=until))
 
     async def renew(self, holder: str, now: Instant, expires_at: Instant) -> int:
         live = (leases.c.holder == holder, leases.c.expires_at > to_milliseconds(now))

@@ -1,10 +1,12 @@
 """What can go wrong outside of the store."""
 
-from mtfleet.domain.errors import SystemError_
+from mtfleet.domain.errors import SystemError_, UnavailableError
 
 
-class StoreUnavailable(SystemError_):
+class StoreUnavailable(UnavailableError):
     """The database can't be used right now; the message says why and what to do. Nothing was changed."""
+
+    is_for_callers = False
 
 
 class StatementFailed(SystemError_):

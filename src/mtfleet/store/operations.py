@@ -34,14 +34,15 @@ class SqlOperations(base.Operations):
         row = await self._unit.row(self._unit.locked(select(operations).where(*key)))
         return None if row is None else _to_operation(row)
 
-    async def put(self, operation: base.Operation) -> None:
+    async def put(self, operation: base.Operation) -> bool:
         columns = _operation_columns(operation)
         changing = {
             name: columns[name]
             for name in ("stage", "finished_at", "is_success", "outcome_json", "entity_id")
         }
         key = _is(operation.user_id, operation.route, operation.transaction_id)
-        await self._unit.change(update(operations).where(*key).values(**changing))
+        key.append(operations.c.is_success.is_not(True))
+        return await self._unit.change(update(operations).where(*key).values(**changing)) > 0
 
     async def unfinished(self) -> list[base.Operation]:
         statement = select(operations).where(operations.c.finished_at.is_(None))

@@ -54,7 +54,12 @@ class SqlSecrets(base.Secrets):
         return await self._unit.change(update(secrets).where(*same).values(sealed=new_sealed)) == 1
 
     async def data_keys(self) -> dict[str, bytes]:
-        return {row.id: row.wrapped for row in await self._unit.rows(select(data_keys))}
+        statement = self._unit.locked(select(data_keys).order_by(data_keys.c.id))
+        return {row.id: row.wrapped for row in await self._unit.rows(statement)}
+
+    async def add_data_key(self, key_id: str, wrapped: bytes) -> bool:
+        statement = self._unit.insertion(data_keys).values(id=key_id, wrapped=wrapped)
+        return await self._unit.change(statement.on_conflict_do_nothing()) == 1
 
     async def put_data_key(self, key_id: str, wrapped: bytes) -> None:
         statement = self._unit.insertion(data_keys).values(id=key_id, wrapped=wrapped)

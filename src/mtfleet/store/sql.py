@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from mtfleet.store.migrations import REVISIONS
 from mtfleet.store.operations import SqlLinks, SqlOperations, SqlQuotas
 from mtfleet.store.profiles import SqlExperts, SqlProfiles
 from mtfleet.store.secrets import SqlSecrets
-from mtfleet.store.unit import Unit, refuse_unstorable, translate
+from mtfleet.store.unit import STATEMENT_SECONDS, Unit, refuse_unstorable, translate
 from mtfleet.store.users import SqlAudit, SqlTokens, SqlUsers
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -31,7 +31,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 _BUSY_SECONDS = 15.0
 """How long a write waits for another process that writes to the same SQLite file."""
 _CONNECT_SECONDS = 10.0
-_STATEMENT_SECONDS = 60.0
 _POOL_WAIT_SECONDS = 30.0
 _SQLITE_READERS = 4
 _POSTGRESQL_CONNECTIONS = 10
@@ -53,7 +52,7 @@ class SqlTransaction(Transaction):
         self.operations = SqlOperations(unit)
         self.links = SqlLinks(unit)
         self.tokens = SqlTokens(unit)
-        self.audit = SqlAudit(unit)
+        self.audit: SqlAudit = SqlAudit(unit)
         self.quotas = SqlQuotas(unit)
 
 
@@ -65,17 +64,36 @@ class SqlStore(Store):
         self._reader = reader
         self._place = place
         is_sqlite = writer.dialect.name == "sqlite"
-        # Waiting here is fair and free; waiting inside SQLite polls.
-        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if is_sqlite else nullcontext()
+        self._turn = asyncio.Lock() if is_sqlite else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[SqlTransaction]:
-        async with self._turn, self._connected(self._writer) as connection:
-            yield SqlTransaction(Unit(connection, self._place, is_writing=True))
+        async with self._own_turn(), self._connected(self._writer) as connection:
+            transaction = SqlTransaction(Unit(connection, self._place, is_writing=True))
+            yield transaction
+            await transaction.audit.flush()
             try:
-                await connection.commit()
+                async with asyncio.timeout(STATEMENT_SECONDS):
+                    await connection.commit()
             except (SQLAlchemyError, OSError) as error:
                 raise translate(error, self._place) from error
+
+    @asynccontextmanager
+    async def _own_turn(self) -> AsyncIterator[None]:
+        """Wait until nobody of this program writes, where only one can. Waiting here is fair and free;
+        waiting inside SQLite polls."""
+        if self._turn is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_POOL_WAIT_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise translate(error, self._place) from error
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[SqlTransaction]:
@@ -87,8 +105,9 @@ class SqlStore(Store):
         """Open a connection and a transaction, which is rolled back unless it was committed."""
         async with AsyncExitStack() as stack:
             try:
-                connection = await stack.enter_async_context(engine.connect())
-                await connection.begin()
+                async with asyncio.timeout(_POOL_WAIT_SECONDS + _CONNECT_SECONDS):
+                    connection = await stack.enter_async_context(engine.connect())
+                    await connection.begin()
             except (SQLAlchemyError, OSError) as error:
                 raise translate(error, self._place) from error
             yield connection
@@ -198,7 +217,7 @@ def _postgresql_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         max_overflow=0,
         pool_timeout=_POOL_WAIT_SECONDS,
         pool_pre_ping=True,
-        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS},
+        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
     )
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, reader

@@ -58,6 +58,9 @@ accounts = Table(
     Column("provisioning_profile_id", TEXT),
     Column("version", Integer, nullable=False),
     Column("type", TEXT, nullable=False),
+    # Those of a replica don't count: its primary's do.
+    Column("has_copy_factory_roles", Boolean, nullable=False),
+    Column("has_dedicated_ip", Boolean, nullable=False),
     # Id, name, server and login, folded: what a text filter looks into.
     Column("search_text", TEXT, nullable=False),
     # The account as the API shows it, without what comes from the deployment and the replicas.

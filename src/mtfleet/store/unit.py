@@ -1,5 +1,6 @@
 """One database transaction: runs statements and turns the database's errors into ours."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -7,6 +8,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CursorResult,
     Executable,
     Row,
     Select,
@@ -29,6 +31,8 @@ Parameters = Mapping[str, Any]
 AnyRow = Row[*tuple[Any, ...]]
 INT64 = range(-(2**63), 2**63)
 _BATCH = 2000
+STATEMENT_SECONDS = 60.0
+"""Bound of one statement, also of a commit."""
 
 
 class Unit:
@@ -44,12 +48,23 @@ class Unit:
         self._is_writing = is_writing
         self.is_sqlite = connection.dialect.name == "sqlite"
 
+    def require_writing(self) -> None:
+        """Raise `StatementFailed` in a reader: writing there is a defect of this program."""
+        if not self._is_writing:
+            raise StatementFailed(f"{self._place} was asked to write in a view for reading.")
+
+    async def _execute(
+        self, statement: Executable, parameters: Parameters | Sequence[Parameters] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        try:
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                return await self._connection.execute(statement, parameters)
+        except (SQLAlchemyError, OSError, UnicodeError) as error:  # an OSError is a TimeoutError, too
+            raise translate(error, self._place) from error
+
     async def rows(self, statement: Executable, parameters: Parameters | None = None) -> Sequence[AnyRow]:
         """Run a statement and return all rows."""
-        try:
-            return (await self._connection.execute(statement, parameters)).all()
-        except (SQLAlchemyError, OSError, UnicodeError) as error:
-            raise translate(error, self._place) from error
+        return (await self._execute(statement, parameters)).all()
 
     async def row(self, statement: Executable, parameters: Parameters | None = None) -> AnyRow | None:
         """Run a statement and return its first row."""
@@ -63,19 +78,13 @@ class Unit:
 
     async def change(self, statement: Executable, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it touched."""
-        try:
-            return (await self._connection.execute(statement, parameters)).rowcount
-        except (SQLAlchemyError, OSError, UnicodeError) as error:
-            raise translate(error, self._place) from error
+        return (await self._execute(statement, parameters)).rowcount
 
     async def change_many(self, statement: Executable, many: Iterable[Parameters]) -> None:
         """Run a statement once for each set of parameters."""
         pending = list(many)
-        try:
-            for start in range(0, len(pending), _BATCH):
-                await self._connection.execute(statement, pending[start : start + _BATCH])
-        except (SQLAlchemyError, OSError, UnicodeError) as error:
-            raise translate(error, self._place) from error
+        for start in range(0, len(pending), _BATCH):
+            await self._execute(statement, pending[start : start + _BATCH])
 
     def locked(self, statement: Select[Any]) -> Select[Any]:
         """Return a reading statement that keeps its rows from changing until the transaction ends.
@@ -134,6 +143,8 @@ def translate(error: BaseException, place: str) -> MtfleetError:
         return ValidationError("A text holds characters that can't be stored.")
     if isinstance(error, PoolTimeout):
         return StoreUnavailable(f"{place} gave no free connection in time. Try again, or lower the load.")
+    if isinstance(error, TimeoutError):
+        return StoreUnavailable(f"{place} did not answer in time. Check its load and the disk or network.")
     if isinstance(error, OSError):
         return StoreUnavailable(f"{place} can't be reached: {error}. Check that it runs and is reachable.")
     if isinstance(error, DBAPIError):

@@ -17,6 +17,9 @@ from mtfleet.store.tables import audit, tokens, users
 from mtfleet.store.unit import AnyRow, Unit
 from mtfleet.wire import json
 
+_APPEND_LOCK = 0x6D74_6175
+"""Key of the PostgreSQL advisory lock under which audit entries are numbered and committed."""
+
 
 class SqlUsers(base.Users):
     def __init__(self, unit: Unit) -> None:
@@ -124,11 +127,29 @@ def _to_token(row: AnyRow) -> IssuedToken:
 
 
 class SqlAudit(base.Audit):
+    """The audit log. Entries are written last in their transaction, by `flush`.
+
+    PostgreSQL numbers rows as they are inserted and shows them as they are committed. So that a reader who
+    has seen a number never has to go back for a smaller one, one transaction at a time numbers and commits.
+    It waits for nothing after that, so no two can wait for each other.
+    """
+
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
+        self._waiting: list[dict[str, Any]] = []
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
-        await self._unit.change_many(insert(audit), [_audit_columns(entry) for entry in entries])
+        self._unit.require_writing()
+        self._waiting += [_audit_columns(entry) for entry in entries]
+
+    async def flush(self) -> None:
+        """Write what was appended; the transaction is committed right after."""
+        if not self._waiting:
+            return
+        if not self._unit.is_sqlite:
+            await self._unit.rows(select(func.pg_advisory_xact_lock(_APPEND_LOCK)))
+        await self._unit.change_many(insert(audit), self._waiting)
+        self._waiting = []
 
     async def page(
         self, *, user_id: UserId | None = None, after: int = 0, limit: int = 100, entity_id: str | None = None

@@ -122,6 +122,12 @@ class MemoryLeases(Leases):
             self._store.leases[lease.account_id] = replace(lease, expires_at=expires_at)
         return len(mine)
 
+    async def now(self, ours: Instant) -> Instant:
+        return ours
+
+    async def get_many(self, account_ids: Sequence[AccountId]) -> dict[AccountId, Lease]:
+        return {id_: self._store.leases[id_] for id_ in account_ids if id_ in self._store.leases}
+
     async def release_many(self, account_ids: Sequence[AccountId], holder: str) -> None:
         for id_ in account_ids:
             if id_ in self._store.leases and self._store.leases[id_].holder == holder:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from mtfleet.domain.accounts import Account, AccountFilter, AccountType, BrokerSettings
+from mtfleet.domain.accounts import Account, AccountFilter, AccountType, BrokerSettings, CopyFactoryRole
 from mtfleet.domain.deployment import AccountState, ConnectionStatus, Hop, HopName, HopState, created
 from mtfleet.domain.errors import ConflictError, NotFoundError, ValidationError
 from mtfleet.domain.experts import Expert
-from mtfleet.domain.ids import AccountId, ExpertId, Login, ProfileId, Region, ServerName, Symbol
+from mtfleet.domain.ids import AccountId, ExpertId, Login, ProfileId, Region, ServerName, Symbol, UserId
 from mtfleet.store.base import ACCOUNTS as ACCOUNTS_TABLE
 from mtfleet.store.base import PASSWORD, SealedSecret, Store, StoredLink
 from mtfleet.testing.store_contract_cases import (
@@ -188,6 +188,26 @@ async def b109_counts_see_replicas_regions_and_profiles(store: Store) -> None:
         assert await reader.accounts.count(ALICE, Region("far")) == 1
         assert await reader.accounts.using_profile(ALICE, ProfileId("p")) == 1
         assert await reader.accounts.using_profile(BOB, ProfileId("p")) == 0
+
+
+async def b112_usage_counts_what_quotas_are_about(store: Store) -> None:
+    near, far = of_alice().region, Region("far")
+    running = AccountState.DEPLOYED
+    first = of_alice(1, state=running, metadata={"copyFactoryRoles": ["x"], "nul": "\x00"})
+    second = of_alice(2, copy_factory_roles=[CopyFactoryRole.PROVIDER], allocate_dedicated_ip="ipv4")
+    await put(store, first, second, of_alice(3, state=running), of_alice(4, user_id=BOB))
+    await put_replica(store, second, a_replica(second, state=running))
+    async with store.reader() as reader:
+        usage = await reader.accounts.usage(ALICE)
+        assert await reader.accounts.usage(UserId("nobody")) == []
+    found = {
+        (u.region, u.type, u.state, u.has_copy_factory_roles, u.has_dedicated_ip): u.count for u in usage
+    }
+    assert found == {
+        (near, first.type, running, False, False): 2,
+        (near, first.type, second.state, True, True): 1,
+        (far, first.type, running, True, True): 1,
+    }
 
 
 async def b110_run_settings_join_account_password_and_broker(store: Store) -> None:
@@ -394,6 +414,7 @@ ACCOUNTS: tuple[Behaviour, ...] = (
     b107_removal_takes_everything_along_and_may_repeat,
     b108_removing_a_replica_leaves_its_account,
     b109_counts_see_replicas_regions_and_profiles,
+    b112_usage_counts_what_quotas_are_about,
     b110_run_settings_join_account_password_and_broker,
     b111_text_that_cannot_be_stored_is_refused,
     b112_numbers_that_cannot_be_kept_exactly_are_refused,

@@ -131,6 +131,43 @@ async def b214_ten_thousand_leases_may_be_asked_for(store: Store) -> None:
         assert len(await tx.leases.acquire_many(wanted, "two", START, later(10))) == 50
 
 
+async def b215_leases_are_read_as_they_stand(store: Store) -> None:
+    accounts = [of_alice(n) for n in range(3)]
+    await put(store, *accounts)
+    async with store.transaction() as tx:
+        taken = await tx.leases.acquire_many([one.id for one in accounts[:2]], "one", START, later(10))
+        await tx.leases.release_many([accounts[1].id], "one")
+    async with store.reader() as reader:
+        found = await reader.leases.get_many([one.id for one in accounts])
+        now = await reader.leases.now(START)
+    assert set(found) == {accounts[0].id, accounts[1].id}
+    assert found[accounts[0].id] == taken[accounts[0].id]
+    assert found[accounts[1].id].expires_at <= min(START, now)
+
+
+async def b216_a_lease_from_a_clock_that_was_set_back_ends_in_good_time(store: Store) -> None:
+    account, other = of_alice(1), of_alice(2)
+    await put(store, account, other)
+    wanted = [account.id, other.id]
+    async with store.transaction() as tx:
+        await tx.leases.acquire_many([account.id], "one", later(3600), later(3610))
+        await tx.leases.acquire_many([other.id], "one", later(5), later(15))
+        assert await tx.leases.acquire_many(wanted, "two", START, later(10)) == {}
+        assert await tx.leases.acquire_many(wanted, "two", later(9.999), later(19.999)) == {}
+        taken = await tx.leases.acquire_many(wanted, "two", later(10), later(20))
+    assert set(taken) == {account.id}
+
+
+async def b217_a_living_holder_keeps_its_lease_when_the_clock_is_set_back(store: Store) -> None:
+    account = of_alice()
+    await put(store, account)
+    async with store.transaction() as tx:
+        await tx.leases.acquire_many([account.id], "one", later(3600), later(3610))
+        assert await tx.leases.acquire_many([account.id], "two", START, later(10)) == {}
+        assert await tx.leases.renew("one", later(5), later(15)) == 1
+        assert await tx.leases.acquire_many([account.id], "two", later(14), later(24)) == {}
+
+
 DEPLOYMENTS: tuple[Behaviour, ...] = (
     b201_a_deployment_comes_back_as_it_was_put_in,
     b202_many_deployments_are_read_and_written_at_once,
@@ -139,4 +176,7 @@ DEPLOYMENTS: tuple[Behaviour, ...] = (
     b212_only_live_leases_of_the_holder_are_renewed,
     b213_a_release_frees_only_the_holders_and_keeps_the_epoch,
     b214_ten_thousand_leases_may_be_asked_for,
+    b215_leases_are_read_as_they_stand,
+    b216_a_lease_from_a_clock_that_was_set_back_ends_in_good_time,
+    b217_a_living_holder_keeps_its_lease_when_the_clock_is_set_back,
 )

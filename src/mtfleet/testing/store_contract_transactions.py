@@ -5,7 +5,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from mtfleet.domain.access import User
+from mtfleet.domain.access import AuditEntry, User
 from mtfleet.domain.deployment import created
 from mtfleet.domain.errors import ConflictError, MtfleetError
 from mtfleet.domain.ids import TransactionId, UserId
@@ -165,6 +165,96 @@ async def b415_reading_then_writing_a_deployment_loses_no_change(store: Store) -
     assert found == replace(created(account.id), revision=31)
 
 
+async def b421_who_pages_through_the_audit_log_misses_nothing(store: Store) -> None:
+    seen: list[str | None] = []
+    over = asyncio.Event()
+
+    async def write(number: int) -> None:
+        async with store.transaction() as tx:
+            await tx.audit.append([_entry(str(number))])
+            for _ in range(number * 7 % 10):  # so that they are committed in another order
+                await tx.users.named("nobody")
+
+    async def read() -> None:
+        after = 0
+        while True:
+            is_last = over.is_set()
+            async with store.reader() as reader:
+                page = await reader.audit.page(after=after)
+            seen.extend(entry.entity_id for entry in page)
+            after = page[-1].sequence or 0 if page else after
+            if is_last and not page:
+                return
+
+    reading = asyncio.create_task(read())
+    for start in range(0, 100, 20):
+        await asyncio.gather(*(write(number) for number in range(start, start + 20)))
+    over.set()
+    await reading
+    assert len(seen) == 100
+    assert set(seen) == {str(number) for number in range(100)}
+
+
+async def b422_an_entry_of_a_transaction_that_fails_is_not_written(store: Store) -> None:
+    try:
+        async with store.transaction() as tx:
+            await tx.audit.append([_entry("x")])
+            raise _Broken
+    except _Broken:
+        pass
+    try:
+        async with store.reader() as reader:
+            await reader.audit.append([_entry("y")])
+    except MtfleetError:
+        pass
+    else:
+        raise AssertionError("a reader wrote")
+    async with store.reader() as reader:
+        assert await reader.audit.page() == []
+
+
+def _entry(entity_id: str) -> AuditEntry:
+    return AuditEntry(
+        recorded_at=START, action="a", entity="account", entity_id=entity_id, outcome="done", user_id=ALICE
+    )
+
+
+async def b423_an_operation_that_succeeded_stays_so(store: Store) -> None:
+    wish = Operation(
+        user_id=ALICE,
+        route="POST /x",
+        transaction_id=TransactionId("t"),
+        request_hash="h",
+        entity_id="e",
+        stage="s",
+        started_at=START,
+    )
+    failed = replace(wish, finished_at=later(1), is_success=False, outcome={"error": "no"})
+    done = replace(wish, finished_at=later(2), is_success=True, outcome={"id": "e"})
+    async with store.transaction() as tx:
+        await tx.operations.begin(wish)
+        for stored in (failed, wish, failed, done):
+            assert await tx.operations.put(stored)
+        for late in (failed, wish, replace(done, finished_at=later(3))):
+            assert not await tx.operations.put(late)
+        assert await tx.operations.get(ALICE, "POST /x", wish.transaction_id) == done
+
+
+async def b424_of_many_programs_one_makes_a_key(store: Store) -> None:
+    async def make(number: int) -> bool:
+        async with store.transaction() as tx:
+            is_first = await tx.secrets.add_data_key("hash", str(number).encode())
+            if is_first:
+                await tx.secrets.put_data_key("other", str(number).encode())
+            return is_first
+
+    made = await asyncio.gather(*(make(number) for number in range(20)))
+    async with store.reader() as reader:
+        keys = await reader.secrets.data_keys()
+    assert sum(made) == 1
+    assert keys == dict.fromkeys(("hash", "other"), str(made.index(True)).encode())
+
+
 async def b416_closing_twice_is_harmless(store: Store) -> None:
     await store.close()
     await store.close()
@@ -180,5 +270,9 @@ TRANSACTIONS: tuple[Behaviour, ...] = (
     b413_of_many_holders_one_gets_the_lease,
     b414_of_many_users_one_gets_the_name,
     b415_reading_then_writing_a_deployment_loses_no_change,
+    b421_who_pages_through_the_audit_log_misses_nothing,
+    b422_an_entry_of_a_transaction_that_fails_is_not_written,
+    b423_an_operation_that_succeeded_stays_so,
+    b424_of_many_programs_one_makes_a_key,
     b416_closing_twice_is_harmless,
 )

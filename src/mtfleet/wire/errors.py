@@ -23,6 +23,7 @@ from mtfleet.domain.errors import (
     TimedOutError,
     TooManyRequestsError,
     UnauthorizedError,
+    UnavailableError,
     ValidationError,
 )
 from mtfleet.domain.secret import Secret
@@ -51,6 +52,9 @@ KINDS: Final[dict[str, _Kind]] = {
     "NotSynchronizedError": _Kind(503, 9, NotSynchronizedError),
 }
 """Every error name that goes over the wire, with its status and number."""
+
+UNAVAILABLE_STATUS: Final = 503
+"""Of an `InternalError` that may be over in a moment: the database is away, not the program broken."""
 
 _BY_STATUS: Final = {
     400: ValidationError,
@@ -128,7 +132,8 @@ def public_error(error: BaseException) -> MtfleetError:
         return _of_msgspec(error)
     incident = {"incidentId": incident_of(error)}
     if isinstance(error, MtfleetError):
-        return InternalError(
+        kind = UnavailableError if isinstance(error, UnavailableError) else InternalError
+        return kind(
             "Something that this server needs is out of order; its log tells whoever runs it why, under "
             f"incident {incident['incidentId']}. Try again in a few minutes.",
             metadata=incident,
@@ -158,7 +163,8 @@ def _kind_of(error: MtfleetError) -> _Kind:
 
 def status_of(error: BaseException) -> int:
     """Return the HTTP status for an error."""
-    return _kind_of(public_error(error)).status
+    shown = public_error(error)
+    return UNAVAILABLE_STATUS if isinstance(shown, UnavailableError) else _kind_of(shown).status
 
 
 def encode_error(error: BaseException) -> bytes:
@@ -233,6 +239,8 @@ def from_wire(status: int, body: bytes, headers: Mapping[str, str] | None = None
     name = fields.get("error")
     kind = KINDS.get(name) if isinstance(name, str) else None
     raised = kind.raised if kind else _class_of_status(status)
+    if name == InternalError.name and status == UNAVAILABLE_STATUS:
+        raised = UnavailableError
     message = fields.get("message")
     error = raised(
         message if isinstance(message, str) and message else _message_of(status, body),

@@ -41,6 +41,8 @@ def _accounts() -> None:
         sa.Column("provisioning_profile_id", TEXT, nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("type", TEXT, nullable=False),
+        sa.Column("has_copy_factory_roles", sa.Boolean(), nullable=False),
+        sa.Column("has_dedicated_ip", sa.Boolean(), nullable=False),
         sa.Column("search_text", TEXT, nullable=False),
         sa.Column("settings_json", TEXT, nullable=False),
         sa.Column("broker_json", TEXT, nullable=True),
@@ -89,6 +91,27 @@ def _audit() -> None:
     )
     op.create_index("ix_audit_entity", "audit", ["entity_id", "sequence"])
     op.create_index("ix_audit_user", "audit", ["user_id", "sequence"])
+    _audit_is_only_added_to()
+
+
+def _audit_is_only_added_to() -> None:
+    """Let the database itself refuse to change or delete what was audited."""
+    refusal = "The audit log is only added to."
+    if op.get_bind().dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER audit_refuses_{change.lower()} BEFORE {change} ON audit "
+                f"BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION audit_refuses_change() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{refusal}'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_refuses_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuses_change()"
+    )
 
 
 def _data_keys() -> None:
