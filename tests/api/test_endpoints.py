@@ -238,7 +238,7 @@ async def test_the_old_spelling_of_account_information(client: Client, built: An
         (ValidationError(details="E_AUTH"), 400, "ValidationError"),
         (InternalError(), 500, "InternalError"),
         (RuntimeError("password=hunter2"), 500, "InternalError"),
-        (StoreUnavailable("The SQLite file /srv/hunter2/mtfleet.db is full."), 500, "InternalError"),
+        (StoreUnavailable("The SQLite file /srv/hunter2/mtfleet.db is full."), 503, "InternalError"),
         (VaultLocked("No master key is in the file /srv/hunter2/master.key."), 500, "InternalError"),
     ],
 )

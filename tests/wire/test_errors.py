@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtfleet.domain import errors
-from mtfleet.domain.errors import FieldProblem, InternalError, MtfleetError, PolicyError, ValidationError
+from mtfleet.domain.errors import (
+    FieldProblem,
+    InternalError,
+    MtfleetError,
+    PolicyError,
+    UnavailableError,
+    ValidationError,
+)
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Instant
 from mtfleet.wire.errors import KINDS, Details, encode_error, from_wire, incident_of, status_of

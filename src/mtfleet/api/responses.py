@@ -54,7 +54,7 @@ _MEANINGS = {
 
 
 def errors(*statuses: int) -> dict[int, ResponseSpec]:
-    """Document error answers; every route that takes a token can also say 400, 401, 403, 429, 500, 503 and 504."""
+    """Document error answers; those that every route which takes a token can give are added."""
     return {
         status: ResponseSpec(
             data_container=ErrorDocument, generate_examples=False, description=_MEANINGS[status]
