@@ -1,5 +1,6 @@
 """The brokers file: what it makes, and that each mistake is refused with its line."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,7 @@ timezone = "EET"
 dst_switch_timezone = "America/New_York"
 symbols = ["EURUSD", "XAUUSD"]
 fresh_ticks = false
+history_from = 2020-02-29
 
 [brokers.servers.latency]
 connect_seconds = 0.25
@@ -83,6 +85,7 @@ def test_a_full_file_says_everything() -> None:
     assert (live.clock.timezone, live.clock.dst_switch_timezone) == ("EET", "America/New_York")
     assert list(live.symbols) == ["EURUSD", "XAUUSD"]
     assert (live.has_fresh_ticks, live.has_history) == (False, True)
+    assert (live.history_from, demo.history_from) == (date(2020, 2, 29), date(2010, 1, 1))
     assert (live.latency.connect_seconds, live.latency.timeout_seconds) == (0.25, 2.0)
     assert live.faults.drop_every_seconds == 30
     (account,) = live.accounts

@@ -8,10 +8,11 @@ from mtfleet.domain.access import Caller, IssuedToken, User
 from mtfleet.domain.accounts import Account, AccountFilter, Platform
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId, ProfileId, Region, Symbol, TokenId
-from mtfleet.domain.market import AccountInformation, Price, ServerTime
+from mtfleet.domain.market import AccountInformation, Book, Candle, Price, ServerTime, Tick
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfilePage
 from mtfleet.domain.symbols import SymbolSpecification
-from mtfleet.domain.values import Clock
+from mtfleet.domain.timeframes import Timeframe
+from mtfleet.domain.values import Clock, Instant
 from mtfleet.store.base import EncodedPage, Store
 from mtfleet.wire.replies import Accepted, ConfigurationLink, Created, GeneratedAccount, ProfileCreated
 from mtfleet.wire.requests import (
@@ -196,6 +197,38 @@ class LiveAccounts(Protocol):
     ) -> Price: ...
 
     async def server_time(self, account_id: AccountId) -> ServerTime: ...
+
+    async def current_candle(
+        self, account_id: AccountId, symbol: Symbol, timeframe: Timeframe, *, keep_subscription: bool = False
+    ) -> Candle: ...
+
+    async def current_tick(
+        self, account_id: AccountId, symbol: Symbol, *, keep_subscription: bool = False
+    ) -> Tick: ...
+
+    async def book(
+        self, account_id: AccountId, symbol: Symbol, *, keep_subscription: bool = False
+    ) -> Book: ...
+
+    async def candles(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        *,
+        before: Instant | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Candle]: ...
+
+    async def ticks(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        *,
+        start: Instant | None = None,
+        offset: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[Tick]: ...
 
 
 class ServerList(Protocol):

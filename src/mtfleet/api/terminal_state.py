@@ -15,8 +15,15 @@ from mtfleet.domain.ids import AccountId, Symbol
 from mtfleet.domain.market import AccountInformation, Price, ServerTime
 from mtfleet.domain.symbols import SymbolSpecification
 
+KeepSubscription = Annotated[
+    bool,
+    QueryParameter(
+        name="keepSubscription", description="Keep the subscription, so that later reads are fast"
+    ),
+]
 
-def _reads(group: str, method: str) -> Allows:
+
+def reads(group: str, method: str) -> Allows:
     return Allows(group, method, application=REST)
 
 
@@ -27,7 +34,7 @@ async def _own(services: Services, caller: Caller, account_id: AccountId) -> Acc
 
 @get(
     ["/account-information", "/accountInformation"],
-    guards=[_reads("account-information", "getAccountInformation")],
+    guards=[reads("account-information", "getAccountInformation")],
     responses=errors(404, 503),
 )
 async def account_information(
@@ -42,7 +49,7 @@ async def account_information(
     return await services.fleet.account_information(await _own(services, caller, account_id), refresh=refresh)
 
 
-@get("/server-time", guards=[_reads("server", "getServerTime")], responses=errors(404, 503))
+@get("/server-time", guards=[reads("server", "getServerTime")], responses=errors(404, 503))
 async def server_time(
     services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]
 ) -> ServerTime:
@@ -50,7 +57,7 @@ async def server_time(
     return await services.fleet.server_time(await _own(services, caller, account_id))
 
 
-@get("/symbols", guards=[_reads("market-data", "getSymbols")], responses=errors(404, 503))
+@get("/symbols", guards=[reads("market-data", "getSymbols")], responses=errors(404, 503))
 async def symbols(services: TheServices, caller: TheCaller, account_id: FromPath[AccountId]) -> list[str]:
     """Return the names of all symbols that the broker offers this account."""
     return list(await services.fleet.symbols(await _own(services, caller, account_id)))
@@ -58,7 +65,7 @@ async def symbols(services: TheServices, caller: TheCaller, account_id: FromPath
 
 @get(
     "/symbols/{symbol:str}/specification",
-    guards=[_reads("market-data", "getSymbolSpecification")],
+    guards=[reads("market-data", "getSymbolSpecification")],
     responses=errors(404, 503),
 )
 async def specification(
@@ -72,7 +79,7 @@ async def specification(
 
 @get(
     "/symbols/{symbol:str}/current-price",
-    guards=[_reads("market-data", "getSymbolPrice")],
+    guards=[reads("market-data", "getSymbolPrice")],
     responses=errors(404, 503),
 )
 async def current_price(
@@ -80,12 +87,7 @@ async def current_price(
     caller: TheCaller,
     account_id: FromPath[AccountId],
     symbol: FromPath[str],
-    keep_subscription: Annotated[
-        bool,
-        QueryParameter(
-            name="keepSubscription", description="Keep the subscription, so that later reads are fast"
-        ),
-    ] = False,
+    keep_subscription: KeepSubscription = False,
 ) -> Price:
     """Return the newest quote of a symbol."""
     return await services.fleet.price(

@@ -118,7 +118,16 @@ REST: Final = "metaapi-rest-api"
 
 _TERMINAL_GROUPS: Final = {
     "account-information": ("getAccountInformation",),
-    "market-data": ("getSymbols", "getSymbolSpecification", "getSymbolPrice"),
+    "market-data": (
+        "getSymbols",
+        "getSymbolSpecification",
+        "getSymbolPrice",
+        "getSymbolCandle",
+        "getSymbolTick",
+        "getSymbolBook",
+        "getHistoricalCandles",
+        "getHistoricalTicks",
+    ),
     "server": ("getServerTime",),
 }
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from mtfleet.domain.ids import ServerName, Symbol
+from mtfleet.domain.timeframes import Timeframe
 from mtfleet.domain.values import Instant, Value
 
 
@@ -20,6 +21,65 @@ class Price(Value, frozen=True, kw_only=True):
     account_currency_exchange_rate: float | None = None
     quoted_at: Instant = msgspec.field(name="time")
     broker_time: str
+
+
+class Candle(Value, frozen=True, kw_only=True):
+    """What the quotes of a stretch of time were; prices are bids."""
+
+    symbol: Symbol
+    timeframe: Timeframe
+    opened_at: Instant = msgspec.field(name="time")
+    """When it opened on the broker's wall clock, even if the first tick came later."""
+    broker_time: str
+    open: float
+    high: float
+    low: float
+    close: float
+    tick_volume: int
+    """How many ticks it has."""
+    spread: int
+    """Points between bid and ask at its last tick."""
+    volume: float
+    """What was traded, in lots; 0 where there is no exchange that tells."""
+
+
+class Tick(Value, frozen=True, kw_only=True):
+    """A quote, or a trade at an exchange."""
+
+    symbol: Symbol
+    quoted_at: Instant = msgspec.field(name="time")
+    broker_time: str
+    bid: float | None = None
+    ask: float | None = None
+    last: float | None = None
+    volume: float | None = None
+    side: str | None = None
+    """`buy` or `sell`, of a trade."""
+
+
+class BookSide(StrEnum):
+    SELL = "BOOK_TYPE_SELL"
+    BUY = "BOOK_TYPE_BUY"
+    SELL_MARKET = "BOOK_TYPE_SELL_MARKET"
+    BUY_MARKET = "BOOK_TYPE_BUY_MARKET"
+
+
+class BookEntry(Value, frozen=True, kw_only=True):
+    """What is offered or wanted at a price."""
+
+    side: BookSide = msgspec.field(name="type")
+    price: float
+    volume: float
+    """Lots."""
+
+
+class Book(Value, frozen=True, kw_only=True):
+    """The order book of a symbol, the highest price first."""
+
+    symbol: Symbol
+    quoted_at: Instant = msgspec.field(name="time")
+    broker_time: str
+    book: list[BookEntry]
 
 
 class ServerTime(Value, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from mtfleet.domain.accounts import Account, BrokerSettings
 from mtfleet.domain.deployment import Observed
 from mtfleet.domain.ids import AccountId, Symbol
-from mtfleet.domain.values import Value
+from mtfleet.domain.timeframes import Timeframe
+from mtfleet.domain.values import Instant, Value
 
 
 class ServerFileContent(Value, frozen=True, kw_only=True):
@@ -45,6 +46,15 @@ class QueryKind(StrEnum):
     SPECIFICATION = "specification"
     PRICE = "price"
     SERVER_TIME = "server-time"
+    CURRENT_CANDLE = "current-candle"
+    CURRENT_TICK = "current-tick"
+    BOOK = "book"
+    CANDLES = "candles"
+    TICKS = "ticks"
+
+
+HISTORICAL = frozenset({QueryKind.CANDLES, QueryKind.TICKS})
+"""What may take long: a terminal answers one such question of an account at a time."""
 
 
 class Query(Value, frozen=True, kw_only=True):
@@ -52,6 +62,11 @@ class Query(Value, frozen=True, kw_only=True):
 
     kind: QueryKind
     symbol: Symbol | None = None
+    timeframe: Timeframe | None = None
+    moment: Instant | None = None
+    """The latest time of candles, the earliest of ticks; absent for the newest."""
+    offset: int | None = None
+    limit: int | None = None
 
 
 Changed = Callable[[AccountId], None]
@@ -85,7 +100,8 @@ class Holder(Protocol):
         ...
 
     async def answer(self, account_id: AccountId, query: Query) -> Any:
-        """Ask the terminal. Raises `NotSynchronizedError` when it is not connected."""
+        """Ask the terminal. Raises `NotSynchronizedError` when it is not connected, and
+        `TooManyRequestsError` when too many historical questions about the account are waiting."""
         ...
 
 

@@ -18,10 +18,12 @@ from mtfleet.domain.deployment import (
 )
 from mtfleet.domain.errors import DetailCode, NotFoundError, NotSynchronizedError, TimedOutError
 from mtfleet.domain.ids import AccountId, Symbol
-from mtfleet.domain.market import AccountInformation, Price, ServerTime
+from mtfleet.domain.market import AccountInformation, Book, Candle, Price, ServerTime, Tick
 from mtfleet.domain.symbols import SymbolSpecification
-from mtfleet.domain.values import Clock
-from mtfleet.engines.base import Engine, Query, QueryKind
+from mtfleet.domain.timeframes import Timeframe
+from mtfleet.domain.values import Clock, Instant
+from mtfleet.engines.base import HISTORICAL, Engine, Query, QueryKind
+from mtfleet.fleet.answers import MAX_PAGE
 from mtfleet.fleet.credentials import OpensSecrets
 from mtfleet.fleet.host import Host
 from mtfleet.fleet.leases import StoreLeases, held_elsewhere
@@ -154,8 +156,81 @@ class Fleet:
         assert isinstance(answer, ServerTime)  # noqa: S101 - the port says so
         return answer
 
+    async def current_candle(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        *,
+        keep_subscription: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Candle:
+        """Return the candle that is being formed; `keep_subscription` as of `price`."""
+        query = Query(kind=QueryKind.CURRENT_CANDLE, symbol=symbol, timeframe=timeframe)
+        answer = await self._ask(account_id, query, timeout_seconds)
+        assert isinstance(answer, Candle)  # noqa: S101 - the port says so
+        return answer
+
+    async def current_tick(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        *,
+        keep_subscription: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Tick:
+        """Return the newest tick; `keep_subscription` as of `price`."""
+        query = Query(kind=QueryKind.CURRENT_TICK, symbol=symbol)
+        answer = await self._ask(account_id, query, timeout_seconds)
+        assert isinstance(answer, Tick)  # noqa: S101 - the port says so
+        return answer
+
+    async def book(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        *,
+        keep_subscription: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Book:
+        """Return the order book; `keep_subscription` as of `price`."""
+        answer = await self._ask(account_id, Query(kind=QueryKind.BOOK, symbol=symbol), timeout_seconds)
+        assert isinstance(answer, Book)  # noqa: S101 - the port says so
+        return answer
+
+    # Reads of the past. They also raise `TooManyRequestsError`: see `mtfleet.fleet.turns`.
+
+    async def candles(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        *,
+        before: Instant | None = None,
+        limit: int = MAX_PAGE,
+        timeout_seconds: float | None = None,
+    ) -> list[Candle]:
+        """Return candles as `TerminalDriver.candles` says."""
+        query = Query(kind=QueryKind.CANDLES, symbol=symbol, timeframe=timeframe, moment=before, limit=limit)
+        return list(await self._ask(account_id, query, timeout_seconds))
+
+    async def ticks(
+        self,
+        account_id: AccountId,
+        symbol: Symbol,
+        *,
+        start: Instant | None = None,
+        offset: int = 0,
+        limit: int = MAX_PAGE,
+        timeout_seconds: float | None = None,
+    ) -> list[Tick]:
+        """Return ticks as `TerminalDriver.ticks` says."""
+        query = Query(kind=QueryKind.TICKS, symbol=symbol, moment=start, offset=offset, limit=limit)
+        return list(await self._ask(account_id, query, timeout_seconds))
+
     async def _ask(self, account_id: AccountId, query: Query, timeout_seconds: float | None) -> Any:
-        seconds = self._settings.read_seconds if timeout_seconds is None else timeout_seconds
+        usual = self._settings.history_seconds if query.kind in HISTORICAL else self._settings.read_seconds
+        seconds = usual if timeout_seconds is None else timeout_seconds
         limit = Limit(self._host.timers, seconds)
         is_asked = False
         try:

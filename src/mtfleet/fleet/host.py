@@ -17,7 +17,8 @@ from mtfleet.domain.deployment import Observed, Phase
 from mtfleet.domain.errors import NotSynchronizedError
 from mtfleet.domain.ids import AccountId
 from mtfleet.domain.values import Clock
-from mtfleet.engines.base import Changed, LeaseTable, Placement, Query, QueryKind
+from mtfleet.engines.base import HISTORICAL, Changed, LeaseTable, Placement, Query
+from mtfleet.fleet.answers import answer_of
 from mtfleet.fleet.credentials import OpensSecrets, mark_of, terminal_spec
 from mtfleet.fleet.defects import describe_defect
 from mtfleet.fleet.leases import LeaseKeeper
@@ -25,6 +26,7 @@ from mtfleet.fleet.metrics import STEPS_FAILED, STEPS_RUNNING, STEPS_WAITING
 from mtfleet.fleet.session import Session
 from mtfleet.fleet.settings import FleetSettings
 from mtfleet.fleet.timers import Limit, Timers
+from mtfleet.fleet.turns import Turns
 from mtfleet.terminals.base import Report, ServerFile, TerminalDriver, Terminals, TerminalStartFailed
 
 log = structlog.get_logger(__name__)
@@ -53,6 +55,7 @@ class Host:
         self.timers = Timers(clock)
         self._terminals = terminals
         self._vault = vault
+        self._turns = Turns(clock)
         self._told: Changed | None = None
         self._sessions: dict[AccountId, Session] = {}
         self._leases = LeaseKeeper(leases, self._sessions, clock, self.timers, settings)
@@ -176,20 +179,13 @@ class Host:
         if session is None or session.driver is None or not session.is_connected:
             raise NotSynchronizedError("The account is not connected to its broker now; try again soon.")
         self.check_lease(account_id)
-        driver = session.driver
-        match query.kind:
-            case QueryKind.ACCOUNT_INFORMATION:
-                return await driver.account_information()
-            case QueryKind.SYMBOLS:
-                return await driver.symbols()
-            case QueryKind.SERVER_TIME:
-                return await driver.server_time()
-            case QueryKind.SPECIFICATION if query.symbol is not None:
-                return await driver.specification(query.symbol)
-            case QueryKind.PRICE if query.symbol is not None:
-                return await driver.price(query.symbol)
-            case _:
-                raise ValueError(f"{query.kind} needs a symbol.")
+        if query.kind not in HISTORICAL:
+            return await answer_of(session.driver, query)
+        async with self._turns.turn(account_id):
+            if session.driver is None or not session.is_connected:
+                raise NotSynchronizedError("The account lost its connection meanwhile; try again soon.")
+            self.check_lease(account_id)
+            return await answer_of(session.driver, query)
 
     def check_lease(self, account_id: AccountId) -> int:
         """Return the epoch under which this host may use the account; call it right before each order.

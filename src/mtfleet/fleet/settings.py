@@ -47,4 +47,6 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an account rests whose handling raised an error that nobody expected."""
     read_seconds: float = 60.0
     """How long a read waits for an account to be connected."""
+    history_seconds: float = 240.0
+    """The same for candles and ticks of the past, which a terminal may have to download."""
     shutdown_seconds: float = 20.0

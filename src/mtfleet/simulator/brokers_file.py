@@ -1,6 +1,7 @@
 """Read simulated brokers from TOML. The format is described in `docs/reference/brokers.md`."""
 
 import tomllib
+from datetime import date
 from decimal import Decimal
 from typing import NoReturn
 
@@ -40,6 +41,7 @@ _ACCOUNT_TYPES = {
     "real": TradeAccountType.REAL,
 }
 _MAX_NAME_LENGTH = 64
+_FIRST_YEAR, _END_YEAR = 1971, 2100
 
 
 class BrokersFileError(PolicyError):
@@ -165,6 +167,7 @@ class _Reader:
             ),
             has_fresh_ticks=server.fresh_ticks,
             has_history=server.history,
+            history_from=self._history_from(server, place),
             demo=demo,
             accounts=self._accounts(server, place),
         )
@@ -225,6 +228,12 @@ class _Reader:
         every = server.faults.drop_every_seconds
         if every is not None and not 0.1 <= every <= 86_400:
             self._fail((*place, "faults", "drop_every_seconds"), "drop_every_seconds: 0.1 to 86400 seconds")
+
+    def _history_from(self, server: ServerText, place: Place) -> date:
+        if not _FIRST_YEAR <= server.history_from.year < _END_YEAR:
+            years = f"{_FIRST_YEAR} to {_END_YEAR - 1}"
+            self._fail((*place, "history_from"), f"history_from: a date in the years {years}")
+        return server.history_from
 
     def _accounts(self, server: ServerText, place: Place) -> tuple[ListedAccount, ...]:
         accounts: dict[int, ListedAccount] = {}

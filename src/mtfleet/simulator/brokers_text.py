@@ -1,5 +1,6 @@
 """The brokers file as it is written: every key that it may have, before anything is checked or filled in."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -105,6 +106,7 @@ class ServerText(_Text, frozen=True, kw_only=True):
     symbols: list[str | SymbolText] | None = None
     fresh_ticks: bool = True
     history: bool = True
+    history_from: date = date(2010, 1, 1)
     latency: LatencyText = LatencyText()
     faults: FaultsText = FaultsText()
     demo_accounts: DemoAccountsText = DemoAccountsText()

@@ -4,6 +4,7 @@ Everything is a frozen value that many accounts share. `brokers_file` reads a ca
 """
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -140,6 +141,8 @@ class ServerDefinition(msgspec.Struct, frozen=True, kw_only=True):
     has_fresh_ticks: bool
     """Whether a terminal sees fresh ticks, from which the broker's clock can be read."""
     has_history: bool
+    history_from: date
+    """The first day, on the wall clock, of which anything is kept."""
     demo: DemoAccounts
     accounts: tuple[ListedAccount, ...]
 

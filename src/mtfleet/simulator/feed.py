@@ -1,5 +1,6 @@
 """Prices of one server: a pure function of (seed, server, symbol, time)."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
@@ -29,26 +30,65 @@ class Bar(NamedTuple):
     tick_volume: int
 
 
-class SymbolFeed:
-    """The ticks and bars of one symbol. Ticks come on a fixed grid while a session is open."""
+class SymbolFeed(ABC):
+    """The prices of one symbol as a function of time; everything else is worked out from these."""
 
-    __slots__ = ("_interval", "_last", "_path", "_phase", "_spread", "calendar", "definition")
+    __slots__ = ("calendar", "definition")
 
-    def __init__(self, definition: SymbolDefinition, path: Path, phase_ms: int) -> None:
+    def __init__(self, definition: SymbolDefinition) -> None:
         self.definition = definition
         self.calendar = Calendar(definition.schedule)
+        """The sessions, as the specification shows them."""
+
+    def price_of(self, ticks: int) -> Decimal:
+        """Turn a price in ticks into a price."""
+        return Decimal(ticks * self.definition.tick_points).scaleb(-self.definition.digits)
+
+    @abstractmethod
+    def is_quoted(self, minute: int) -> bool:
+        """Tell whether ticks may come in that UTC minute since 1970."""
+
+    @abstractmethod
+    def tick_at(self, time_ms: int) -> Tick | None:
+        """Return the newest tick up to and including a moment; `None` if there was none for weeks."""
+
+    @abstractmethod
+    def ticks(self, start_ms: int, end_ms: int) -> Iterator[Tick]:
+        """Yield the ticks of `[start, end)`, ascending; work is done as they are taken."""
+
+    @abstractmethod
+    def count(self, start_ms: int, end_ms: int) -> int:
+        """Return how many ticks `[start, end)` has, without making them."""
+
+    @abstractmethod
+    def spread_at(self, time_ms: int) -> int:
+        """Return the spread, in ticks of the symbol, of the newest tick up to and including a moment."""
+
+    @abstractmethod
+    def bar(self, start: int, end: int, *, until_ms: int | None = None) -> Bar | None:
+        """Return the bar of the UTC minutes `[start, end)` since 1970; `None` if it has no ticks.
+
+        Ticks after the moment `until_ms` have not come yet and don't count.
+        """
+
+
+class SyntheticFeed(SymbolFeed):
+    """Prices made from a seed. Ticks come on a fixed grid while a session is open."""
+
+    __slots__ = ("_interval", "_last", "_path", "_phase", "_spread")
+
+    def __init__(self, definition: SymbolDefinition, path: Path, phase_ms: int) -> None:
+        super().__init__(definition)
         self._path = path
         self._phase = phase_ms
         self._interval = definition.tick_interval_ms
         self._spread = -(-definition.spread // definition.tick_points)
         self._last: tuple[int, int, Tick] | None = None
 
-    def price_of(self, ticks: int) -> Decimal:
-        """Turn a price in ticks into a price."""
-        return Decimal(ticks * self.definition.tick_points).scaleb(-self.definition.digits)
+    def is_quoted(self, minute: int) -> bool:
+        return self.calendar.is_open(minute)
 
     def tick_at(self, time_ms: int) -> Tick | None:
-        """Return the newest tick up to and including a moment; `None` if there was none for weeks."""
         minute, rest = divmod(time_ms, MS_PER_MINUTE)
         slot = (rest - self._phase) // self._interval
         if slot < 0:
@@ -63,7 +103,6 @@ class SymbolFeed:
         return found
 
     def ticks(self, start_ms: int, end_ms: int) -> Iterator[Tick]:
-        """Yield the ticks of `[start, end)`, ascending."""
         first, last = start_ms // MS_PER_MINUTE, -(-end_ms // MS_PER_MINUTE)
         for opens, closes in self.calendar.open_within(first, last):
             for minute in range(opens, closes):
@@ -73,11 +112,22 @@ class SymbolFeed:
                         yield Tick(time_ms, bid, bid + self._spread)
                     time_ms += self._interval
 
-    def bar(self, start: int, end: int, *, until_ms: int | None = None) -> Bar | None:
-        """Return the bar of the UTC minutes `[start, end)` since 1970; `None` if it has no ticks.
+    def count(self, start_ms: int, end_ms: int) -> int:
+        total = 0
+        first, last = start_ms // MS_PER_MINUTE, -(-end_ms // MS_PER_MINUTE)
+        for opens, closes in self.calendar.open_within(first, last):
+            begin = opens * MS_PER_MINUTE + self._phase
+            slots = (closes - opens) * self._path.slots
+            # The grid goes on from minute to minute: how many of its points lie before each end?
+            before = min(slots, max(0, -(-(start_ms - begin) // self._interval)))
+            until = min(slots, max(0, -(-(end_ms - begin) // self._interval)))
+            total += max(0, until - before)
+        return total
 
-        Ticks after the moment `until_ms` have not come yet and don't count.
-        """
+    def spread_at(self, time_ms: int) -> int:
+        return self._spread
+
+    def bar(self, start: int, end: int, *, until_ms: int | None = None) -> Bar | None:
         candle: Candle | None = None
         volume = 0
         if until_ms is not None and until_ms < end * MS_PER_MINUTE:
@@ -137,4 +187,4 @@ class Feed(Mapping[Symbol, SymbolFeed]):
             mean_ticks=float(symbol.price / symbol.tick_size),
             slots_per_minute=MS_PER_MINUTE // symbol.tick_interval_ms,
         )
-        return SymbolFeed(symbol, path, key % symbol.tick_interval_ms)
+        return SyntheticFeed(symbol, path, key % symbol.tick_interval_ms)

@@ -17,9 +17,19 @@ from mtfleet.domain.accounts import Platform
 from mtfleet.domain.deployment import HopName
 from mtfleet.domain.errors import DetailCode, PolicyError, SystemError_
 from mtfleet.domain.ids import AccountId, Login, ServerName, Symbol
-from mtfleet.domain.market import AccountInformation, BrokerBar, ClockSample, Price, ServerTime
+from mtfleet.domain.market import (
+    AccountInformation,
+    Book,
+    BrokerBar,
+    Candle,
+    ClockSample,
+    Price,
+    ServerTime,
+    Tick,
+)
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.symbols import SymbolSpecification
+from mtfleet.domain.timeframes import Timeframe
 from mtfleet.domain.values import Instant, Value
 
 
@@ -50,6 +60,15 @@ class DemoAccountRefused(PolicyError):
     name = "ValidationError"
 
 
+class NotOffered(PolicyError):
+    """The terminal that runs this account can't do this."""
+
+    name = "ValidationError"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The kind of terminal that runs this account can't read {what}.")
+
+
 class Capabilities(Value, frozen=True, kw_only=True):
     """What a driver can do; what it can't is refused by name, never faked."""
 
@@ -57,6 +76,13 @@ class Capabilities(Value, frozen=True, kw_only=True):
     can_create_demo_accounts: bool
     can_run_experts: bool
     needs_server_files: bool
+    can_read_candles: bool
+    """Historical candles. This and the others below: on the platforms that have such a thing."""
+    can_read_ticks: bool
+    """Historical ticks."""
+    can_read_current_candles: bool
+    can_read_current_ticks: bool
+    can_read_books: bool
 
 
 class ServerDescription(Value, frozen=True, kw_only=True):
@@ -194,6 +220,36 @@ class TerminalDriver(ABC):
         detection.
 
         A naive `start` or `end` is a wall-clock time of the broker, an aware one a moment."""
+
+    # What not every driver can do: its `Capabilities` say what it overrides. All raise `NotFoundError` for a
+    # symbol that the broker does not have, and `ValidationError` for what the platform does not have.
+
+    async def candles(
+        self, symbol: Symbol, timeframe: Timeframe, before: datetime | None, limit: int
+    ) -> list[Candle]:
+        """Return up to `limit` candles that had opened by the moment `before`, ascending and without a gap
+        but for stretches without ticks; the last of them is the one that was open then. `None` means now:
+        then the last one is still being formed. Fewer, or none, when the broker keeps no more."""
+        raise NotOffered("historical candles")
+
+    async def ticks(self, symbol: Symbol, start: datetime | None, offset: int, limit: int) -> list[Tick]:
+        """Return up to `limit` ticks from the moment `start` on, ascending, leaving out the first `offset`.
+
+        Without `start` they are the newest, leaving out the `offset` newest. None when there are no more."""
+        raise NotOffered("historical ticks")
+
+    async def current_candle(self, symbol: Symbol, timeframe: Timeframe) -> Candle:
+        """Return the candle that is being formed, or the last one while there are no quotes. Raises
+        `TimedOutError` when there never was one."""
+        raise NotOffered("current candles")
+
+    async def current_tick(self, symbol: Symbol) -> Tick:
+        """Return the newest tick, the one that `price` shows. Raises `TimedOutError` when there is none."""
+        raise NotOffered("current ticks")
+
+    async def book(self, symbol: Symbol) -> Book:
+        """Return the order book of the newest tick. Raises `TimedOutError` when there is none."""
+        raise NotOffered("order books")
 
 
 class DemoAccountRequest(msgspec.Struct, frozen=True, kw_only=True):

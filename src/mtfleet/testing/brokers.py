@@ -67,6 +67,11 @@ class ScriptedBrokers(Terminals):
         can_create_demo_accounts=True,
         can_run_experts=False,
         needs_server_files=False,
+        can_read_candles=False,
+        can_read_ticks=False,
+        can_read_current_candles=False,
+        can_read_current_ticks=False,
+        can_read_books=False,
     )
 
     def __init__(self, clock: Clock, scripts: dict[str, BrokerScript]) -> None:

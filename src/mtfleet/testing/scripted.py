@@ -134,6 +134,11 @@ class ScriptedTerminals(Terminals):
         can_create_demo_accounts=False,
         can_run_experts=False,
         needs_server_files=False,
+        can_read_candles=False,
+        can_read_ticks=False,
+        can_read_current_candles=False,
+        can_read_current_ticks=False,
+        can_read_books=False,
     )
 
     def __init__(self, clock: Clock) -> None:

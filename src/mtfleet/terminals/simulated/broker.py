@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -17,19 +16,19 @@ from mtfleet.simulator.conversion import Step, converted, route
 from mtfleet.simulator.feed import MS_PER_MINUTE, Feed, SymbolFeed, Tick
 from mtfleet.simulator.schedule import (
     ALWAYS_OPEN,
-    EPOCH,
     MINUTES_PER_DAY,
     MINUTES_PER_WEEK,
     sessions_in_wall_time,
 )
 from mtfleet.simulator.server import Access
+from mtfleet.simulator.wall_clock import offset_minutes
 from mtfleet.terminals.base import BrokerUnreachable, LoginRejected
 from mtfleet.terminals.simulated.commit import CommandLog
+from mtfleet.terminals.simulated.history import History, instant
 from mtfleet.terminals.simulated.wallclock import (
     hourly_bars,
     joined_bars,
     next_hour,
-    offset_minutes,
     wall_time,
 )
 
@@ -67,6 +66,7 @@ class SimulatedServer:
         self.definition, self.commands = definition, commands
         self.faults: Faults = definition.faults
         self.feed = Feed(seed, definition.name, definition.symbols)
+        self.history = History(definition)
         self.connections: set[Connection] = set()
         self._digest, self._clock = key_digest, clock
         self._specifications: dict[Symbol, tuple[int, SymbolSpecification]] = {}
@@ -156,9 +156,7 @@ class SimulatedServer:
         now = self.now_ms()
         if self._last_quote is not None and 0 <= now - self._last_quote[0] < _QUOTE_AGE_MS:
             return self._last_quote[1]
-        ticks = (
-            feed.tick_at(now) for feed in self.feed.values() if feed.calendar.is_open(now // MS_PER_MINUTE)
-        )
+        ticks = (feed.tick_at(now) for feed in self.feed.values() if feed.is_quoted(now // MS_PER_MINUTE))
         newest = instant(max((tick.time_ms for tick in ticks if tick is not None), default=now))
         self._last_quote = now, newest
         return newest
@@ -189,6 +187,10 @@ class SimulatedServer:
         self._specifications[name] = week, made
         return made
 
+    async def past(self) -> None:
+        """Wait as long as the server takes for a request of candles or ticks of the past."""
+        await self.pause(self.definition.latency.history_seconds)
+
     async def clock_samples(self, count: int) -> list[ClockSample]:
         """Return up to `count` ticks of the last minutes, the newest of each symbol first in line."""
         await self.pause(self.definition.latency.ticks_seconds)
@@ -210,8 +212,9 @@ class SimulatedServer:
     async def hourly_bars(self, name: Symbol, start: int, end: int) -> list[BrokerBar]:
         """Return the hourly bars that open in the UTC minutes `[start, end)`, as far as they have begun."""
         feed = self.symbol(name)
-        await self.pause(self.definition.latency.history_seconds)
+        await self.past()
         now, clock = self.now_ms(), self.definition.clock
+        start = max(start, self.history.first_ms // MS_PER_MINUTE)
         start, end = next_hour(clock, start), next_hour(clock, end)
         end = min(end, now // MS_PER_MINUTE + 1)
         if not self.definition.has_history or start >= end:
@@ -259,8 +262,3 @@ class SimulatedServer:
         minute = self.now_ms() // MS_PER_MINUTE
         wall = minute + offset_minutes(self.definition.clock, minute)
         return wall - (wall - _SUNDAY) % MINUTES_PER_WEEK
-
-
-def instant(time_ms: int) -> Instant:
-    """Return the moment of milliseconds since 1970 in UTC."""
-    return Instant.of(EPOCH + timedelta(milliseconds=time_ms))

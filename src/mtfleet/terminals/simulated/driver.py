@@ -2,20 +2,30 @@
 
 from datetime import datetime
 
-from mtfleet.domain.brokertime import to_utc
+from mtfleet.domain.brokertime import to_utc, to_wall
 from mtfleet.domain.deployment import HopName
 from mtfleet.domain.errors import DetailCode, NotSynchronizedError, ValidationError
 from mtfleet.domain.ids import Symbol
 from mtfleet.domain.market import (
     AccountInformation,
+    Book,
+    BookEntry,
+    BookSide,
     BrokerBar,
+    Candle,
     ClockSample,
     Price,
     ServerTime,
+    Tick,
     format_broker_time,
 )
 from mtfleet.domain.symbols import SymbolSpecification
+from mtfleet.domain.timeframes import Timeframe, require_mt5, require_timeframe
 from mtfleet.domain.values import Instant
+from mtfleet.simulator.book import book_of
+from mtfleet.simulator.candles import WallCandle
+from mtfleet.simulator.feed import SymbolFeed
+from mtfleet.simulator.feed import Tick as FeedTick
 from mtfleet.simulator.server import Access, TradingAccount
 from mtfleet.terminals.base import (
     BrokerUnreachable,
@@ -27,7 +37,8 @@ from mtfleet.terminals.base import (
     TerminalStartFailed,
     TerminalStatus,
 )
-from mtfleet.terminals.simulated.broker import SimulatedServer, instant
+from mtfleet.terminals.simulated.broker import SimulatedServer
+from mtfleet.terminals.simulated.history import instant, milliseconds, wall_time_of
 from mtfleet.terminals.simulated.wallclock import utc_minute, wall_time
 
 
@@ -130,7 +141,7 @@ class SimulatedDriver(TerminalDriver):
         feed = server.symbol(symbol)
         tick = server.tick(feed)
         profit, loss = server.tick_values(feed, account.currency)
-        wall = wall_time(server.definition.clock, instant(tick.time_ms))
+        quoted_at, broker_time = self._times(server, tick)
         return Price(
             symbol=symbol,
             bid=float(feed.price_of(tick.bid)),
@@ -138,9 +149,58 @@ class SimulatedDriver(TerminalDriver):
             profit_tick_value=float(profit),
             loss_tick_value=float(loss),
             account_currency_exchange_rate=1.0 if account.currency == "USD" else None,
-            quoted_at=self._moment(server, instant(tick.time_ms), wall),
-            broker_time=format_broker_time(wall),
+            quoted_at=quoted_at,
+            broker_time=broker_time,
         )
+
+    async def candles(
+        self, symbol: Symbol, timeframe: Timeframe, before: datetime | None, limit: int
+    ) -> list[Candle]:
+        server, _ = await self._connected()
+        feed = server.symbol(symbol)
+        require_timeframe(timeframe, server.definition.platform)
+        await server.past()
+        wall = None if before is None else self._wall(server, before)
+        found = await server.history.candles(feed, timeframe, wall, limit, server.now_ms())
+        return [self._candle(server, feed, timeframe, candle) for candle in found]
+
+    async def current_candle(self, symbol: Symbol, timeframe: Timeframe) -> Candle:
+        server, _ = await self._connected()
+        feed = server.symbol(symbol)
+        require_timeframe(timeframe, server.definition.platform)
+        found = server.history.current_candle(feed, timeframe, server.now_ms())
+        return self._candle(server, feed, timeframe, found)
+
+    async def ticks(self, symbol: Symbol, start: datetime | None, offset: int, limit: int) -> list[Tick]:
+        server, _ = await self._connected()
+        feed = server.symbol(symbol)
+        require_mt5(server.definition.platform, "historical ticks")
+        await server.past()
+        start_ms = None if start is None else milliseconds(self._true(server, start))
+        found = await server.history.ticks(feed, start_ms, offset, limit, server.now_ms())
+        return [self._tick(server, feed, tick) for tick in found]
+
+    async def current_tick(self, symbol: Symbol) -> Tick:
+        server, _ = await self._connected()
+        feed = server.symbol(symbol)
+        return self._tick(server, feed, server.tick(feed))
+
+    async def book(self, symbol: Symbol) -> Book:
+        server, _ = await self._connected()
+        feed = server.symbol(symbol)
+        require_mt5(server.definition.platform, "order books")
+        tick = server.tick(feed)
+        quoted_at, broker_time = self._times(server, tick)
+        step = feed.definition.volume_step
+        entries = [
+            BookEntry(
+                side=BookSide.SELL if level.is_sell else BookSide.BUY,
+                price=float(feed.price_of(level.price)),
+                volume=float(level.steps * step),
+            )
+            for level in book_of(feed, tick)
+        ]
+        return Book(symbol=symbol, quoted_at=quoted_at, broker_time=broker_time, book=entries)
 
     async def server_time(self) -> ServerTime:
         server, _ = await self._connected()
@@ -184,12 +244,69 @@ class SimulatedDriver(TerminalDriver):
             raise BrokerUnreachable("The terminal was stopped or connected anew while it was connecting.")
         self._report(HopPassed(hop=hop))
 
-    def _moment(self, server: SimulatedServer, true: Instant, wall: datetime) -> Instant:
-        """Return what a terminal makes of the broker's clock: wrong if the spec's zones are."""
+    def _candle(
+        self, server: SimulatedServer, feed: SymbolFeed, timeframe: Timeframe, candle: WallCandle
+    ) -> Candle:
+        # A whole number divided by a power of ten is rounded right: the same double as by way of Decimal.
+        points, unit = feed.definition.tick_points, 10**feed.definition.digits
+        wall, prices = wall_time_of(candle), candle.bar.candle
+        clock = server.definition.clock
+        opened_at = Instant.of(to_utc(clock.timezone, clock.dst_switch_timezone, wall))
+        return Candle(
+            symbol=feed.definition.name,
+            timeframe=timeframe,
+            opened_at=self._moment(server, opened_at, wall),
+            broker_time=format_broker_time(wall),
+            open=prices.open * points / unit,
+            high=prices.high * points / unit,
+            low=prices.low * points / unit,
+            close=prices.close * points / unit,
+            tick_volume=candle.bar.tick_volume,
+            spread=candle.spread * points,
+            volume=0.0,
+        )
+
+    def _tick(self, server: SimulatedServer, feed: SymbolFeed, tick: FeedTick) -> Tick:
+        points, unit = feed.definition.tick_points, 10**feed.definition.digits
+        quoted_at, broker_time = self._times(server, tick)
+        return Tick(
+            symbol=feed.definition.name,
+            quoted_at=quoted_at,
+            broker_time=broker_time,
+            bid=tick.bid * points / unit,
+            ask=tick.ask * points / unit,
+        )
+
+    def _times(self, server: SimulatedServer, tick: FeedTick) -> tuple[Instant, str]:
+        """Return when a tick came, as a moment and as the broker writes it."""
+        true = instant(tick.time_ms)
+        wall = wall_time(server.definition.clock, true)
+        return self._moment(server, true, wall), format_broker_time(wall)
+
+    def _knows_clock(self, server: SimulatedServer) -> bool:
         spec, clock = self._spec, server.definition.clock
         if spec.broker_timezone is None:
-            return true
+            return True
         switch = spec.broker_dst_switch_timezone or spec.broker_timezone
-        if (spec.broker_timezone, switch) == (clock.timezone, clock.dst_switch_timezone):
+        return (spec.broker_timezone, switch) == (clock.timezone, clock.dst_switch_timezone)
+
+    def _moment(self, server: SimulatedServer, true: Instant, wall: datetime) -> Instant:
+        """Return what a terminal makes of the broker's clock: wrong if the spec's zones are."""
+        zone = self._spec.broker_timezone
+        if zone is None or self._knows_clock(server):
             return true
-        return Instant.of(to_utc(spec.broker_timezone, switch, wall))
+        return Instant.of(to_utc(zone, self._spec.broker_dst_switch_timezone or zone, wall))
+
+    def _wall(self, server: SimulatedServer, moment: datetime) -> datetime:
+        """Return what a terminal takes for the broker's wall clock at a moment: `_moment` undone."""
+        zone = self._spec.broker_timezone
+        if zone is None or self._knows_clock(server):
+            return wall_time(server.definition.clock, moment)
+        return to_wall(zone, self._spec.broker_dst_switch_timezone or zone, moment)
+
+    def _true(self, server: SimulatedServer, moment: datetime) -> datetime:
+        """Return the moment that a terminal means by one of its own: `_moment` undone."""
+        if self._knows_clock(server):
+            return moment
+        clock = server.definition.clock
+        return to_utc(clock.timezone, clock.dst_switch_timezone, self._wall(server, moment))

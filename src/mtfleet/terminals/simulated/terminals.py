@@ -86,6 +86,11 @@ class SimulatedTerminals(Terminals):
         can_create_demo_accounts=True,
         can_run_experts=True,
         needs_server_files=False,
+        can_read_candles=True,
+        can_read_ticks=True,
+        can_read_current_candles=True,
+        can_read_current_ticks=True,
+        can_read_books=True,
     )
 
     def __init__(

@@ -5,20 +5,15 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from mtfleet.domain.brokertime import offset_at, to_utc, to_wall
+from mtfleet.domain.brokertime import to_utc, to_wall
 from mtfleet.domain.market import BrokerBar
 from mtfleet.simulator.feed import Bar, SymbolFeed
 from mtfleet.simulator.path import joined
 from mtfleet.simulator.schedule import EPOCH, MINUTES_PER_DAY, Clockwork
+from mtfleet.simulator.wall_clock import offset_minutes, switch_between
 
 _MINUTE = timedelta(minutes=1)
 _WALL_EPOCH = EPOCH.replace(tzinfo=None)
-
-
-def offset_minutes(clock: Clockwork, minute: int) -> int:
-    """Return how many minutes the wall clock is ahead of UTC in a UTC minute since 1970."""
-    moment = EPOCH + timedelta(minutes=minute)
-    return offset_at(clock.timezone, clock.dst_switch_timezone, moment) // _MINUTE
 
 
 def utc_minute(clock: Clockwork, moment: datetime) -> int:
@@ -41,7 +36,7 @@ def wall_hours(clock: Clockwork, start: int, end: int) -> Iterator[tuple[int, in
         offset = offset_minutes(clock, start)
         until = min(end, start + MINUTES_PER_DAY)
         if offset_minutes(clock, until - 1) != offset:
-            until = _switch_between(clock, start, until - 1)
+            until = switch_between(clock, start, until - 1)
         while start < until:
             hour = (start + offset) // 60
             stop = min(until, hour * 60 + 60 - offset)
@@ -52,17 +47,6 @@ def wall_hours(clock: Clockwork, start: int, end: int) -> Iterator[tuple[int, in
 def next_hour(clock: Clockwork, minute: int) -> int:
     """Return the UTC minute at or after `minute` in which an hour of the wall clock begins."""
     return minute + -(minute + offset_minutes(clock, minute)) % 60
-
-
-def _switch_between(clock: Clockwork, before: int, after: int) -> int:
-    offset = offset_minutes(clock, before)
-    while after - before > 1:
-        middle = (before + after) // 2
-        if offset_minutes(clock, middle) == offset:
-            before = middle
-        else:
-            after = middle
-    return after
 
 
 def hourly_bars(
