@@ -226,7 +226,7 @@ class Server:
             links=links,
             demo_accounts=DemoAccountService(store, vault, terminals, operations, clock, options),
             profiles=ProfileService(store, clock, options),
-            experts=ExpertService(store, clock, options),
+            experts=ExpertService(store, vault, clock, options),
             regions=RegionService(store, terminals, clock, options),
             fleet=fleet,
             simulated_servers=terminals[SimulatedTerminals.name],

@@ -1,5 +1,6 @@
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from mtfleet.domain.experts import PERIODS, Expert
 from mtfleet.domain.ids import AccountId, ExpertId, Symbol, TokenId, UserId
 from mtfleet.provisioning.experts import MAX_EXPERTS, MAX_PRESET_BYTES, ExpertService, decode_preset
 from mtfleet.provisioning.options import default_options
-from mtfleet.store.base import Store
+from mtfleet.security.keys import FileKeySource
+from mtfleet.security.vault import Vault
+from mtfleet.store.base import EXPERTS, Store
 from mtfleet.testing.accounts import add_account
 from mtfleet.testing.clock import FakeClock
 from mtfleet.testing.store import open_test_store
@@ -34,8 +37,13 @@ async def store() -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def service(store: Store) -> ExpertService:
-    return ExpertService(store, FakeClock(), replace(default_options(), max_upload_bytes=1000))
+async def vault(store: Store, tmp_path: Path) -> Vault:
+    return await Vault.open(store, FileKeySource(tmp_path / "master.key"))
+
+
+@pytest.fixture
+def service(store: Store, vault: Vault) -> ExpertService:
+    return ExpertService(store, vault, FakeClock(), replace(default_options(), max_upload_bytes=1000))
 
 
 @pytest.fixture
@@ -44,8 +52,15 @@ async def account(store: Store) -> Account:
 
 
 async def test_an_expert_is_created_changed_and_deleted(
-    service: ExpertService, store: Store, account: Account
+    service: ExpertService, vault: Vault, store: Store, account: Account
 ) -> None:
+    async def preset() -> bytes:
+        place = {"table": EXPERTS, "record_id": account.id, "field": EA}
+        async with store.reader() as tx:
+            sealed = await tx.secrets.get(**place)
+        assert sealed is not None
+        return base64.b64decode(vault.unseal(sealed, **place).reveal())
+
     await service.put(ANNA, account.id, EA, GOOD)
     expected = Expert(expert_id=EA, period="1h", symbol=Symbol("EURUSD"), file_uploaded=False)
     assert await service.get(ANNA, account.id, EA) == expected
@@ -54,11 +69,10 @@ async def test_an_expert_is_created_changed_and_deleted(
     changed = Expert(expert_id=EA, period="4h", symbol=Symbol("GBPUSD#"), file_uploaded=True)
     assert await service.list(ANNA, account.id) == [changed]
     async with store.reader() as tx:
-        assert await tx.experts.preset(account.id, EA) == b"key1=value1\nkey2=value2\nkey3=value3\nsuper=true"
         assert await tx.experts.file(account.id, EA) == b"EX-04"
+    assert await preset() == b"key1=value1\nkey2=value2\nkey3=value3\nsuper=true"
     await service.put(ANNA, account.id, EA, replace(GOOD, preset=""))
-    async with store.reader() as tx:
-        assert await tx.experts.preset(account.id, EA) == b""
+    assert await preset() == b""
     await service.remove(ANNA, account.id, EA)
     assert await service.list(ANNA, account.id) == []
     with pytest.raises(NotFoundError):

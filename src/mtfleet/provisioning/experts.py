@@ -1,7 +1,8 @@
 """Expert advisors that a user adds to an account: MetaTrader 4 on `cloud-g1` only.
 
 Changes on a deployed account are used from its next redeploy on. Experts that need libraries (DLLs) of their
-own are not supported, and a library is not taken in an expert's place.
+own are not supported, and a library is not taken in an expert's place. Presets often hold licence keys,
+so they are sealed as passwords are.
 """
 
 import base64
@@ -15,25 +16,28 @@ from mtfleet.domain.accounts import Account, AccountType, Platform
 from mtfleet.domain.errors import FieldProblem, ForbiddenError, NotFoundError, ValidationError, invalid
 from mtfleet.domain.experts import PERIODS, Expert
 from mtfleet.domain.ids import AccountId, ExpertId, Symbol
+from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Clock
 from mtfleet.provisioning.options import Options
+from mtfleet.provisioning.ports import Sealer
 from mtfleet.provisioning.profiles import check_upload
 from mtfleet.security.audit import record
-from mtfleet.store.base import Store, Transaction
+from mtfleet.store.base import EXPERTS, SealedSecret, Store, Transaction
 from mtfleet.wire.requests import ExpertBody
 
 MAX_EXPERTS: Final = 100
 """Per account."""
 MAX_ID_CHARACTERS: Final = 128
 MAX_SYMBOL_CHARACTERS: Final = 64
-MAX_PRESET_BYTES: Final = 1024 * 1024
+MAX_PRESET_BYTES: Final = 256 * 1024
 
 
 class ExpertService:
     """What a user does with an account's expert advisors. Foreign and unknown ids raise `NotFoundError`."""
 
-    def __init__(self, store: Store, clock: Clock, options: Options) -> None:
+    def __init__(self, store: Store, vault: Sealer, clock: Clock, options: Options) -> None:
         self._store = store
+        self._vault = vault
         self._clock = clock
         self._options = options
 
@@ -66,9 +70,9 @@ class ExpertService:
                     )
             else:
                 expert = replace(expert, file_uploaded=present.file_uploaded)
-                if preset is None:
-                    preset = await tx.experts.preset(account_id, expert_id)
-            await tx.experts.put(account_id, expert, preset)
+            await tx.experts.put(account_id, expert)
+            if preset is not None:
+                await self._put_preset(tx, account_id, expert_id, preset)
             await record(
                 tx,
                 self._clock,
@@ -78,6 +82,13 @@ class ExpertService:
                 entity_id=account_id,
                 details={"expertId": expert_id, "period": expert.period, "symbol": expert.symbol},
             )
+
+    async def _put_preset(
+        self, tx: Transaction, account_id: AccountId, expert_id: ExpertId, preset: bytes
+    ) -> None:
+        place = {"table": EXPERTS, "record_id": account_id, "field": expert_id}
+        sealed = self._vault.seal(Secret(base64.b64encode(preset).decode()), **place)
+        await tx.secrets.put(SealedSecret(**place, sealed=sealed))
 
     async def upload_file(
         self, caller: Caller, account_id: AccountId, expert_id: ExpertId, content: bytes

@@ -147,7 +147,8 @@ class SqlAccounts(base.Accounts):
             if row.position is not None:
                 await drop_from_index(self._unit, IndexedText(*row))
         hanging = self._unit.among(secrets.c.record_id, [row.id for row in family])
-        await self._unit.change(delete(secrets).where(secrets.c.table_name == base.ACCOUNTS, hanging))
+        tables = secrets.c.table_name.in_((base.ACCOUNTS, base.EXPERTS))
+        await self._unit.change(delete(secrets).where(tables, hanging))
         await self._unit.change(delete(accounts).where(accounts.c.id == account_id))
 
     async def replicas(self, user_id: UserId, primary_id: AccountId) -> list[base.StoredReplica]:

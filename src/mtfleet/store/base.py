@@ -40,6 +40,9 @@ PASSWORD = "password"  # noqa: S105 - the name of a field
 """Field of an account's sealed trading password, where `run_settings` looks for it."""
 PROFILES = "profiles"
 """Table of a profile's sealed secrets, under the profile's id; they go when the profile goes."""
+EXPERTS = "experts"
+"""Table of the sealed presets of an account's experts: the record is the account, the field the expert's id.
+They go when the expert or the account goes."""
 OPERATIONS = "operations"
 """Table of an operation's sealed secrets, under its `entity_id`; they go when the operation is forgotten."""
 
@@ -332,8 +335,8 @@ class Profiles(ABC):
 
 class Experts(ABC):
     @abstractmethod
-    async def put(self, account_id: AccountId, expert: Expert, preset: bytes | None) -> None:
-        """Create, or change period, symbol and preset and keep the file."""
+    async def put(self, account_id: AccountId, expert: Expert) -> None:
+        """Create, or change period and symbol and keep the file."""
 
     @abstractmethod
     async def get(self, account_id: AccountId, expert_id: ExpertId) -> Expert | None: ...
@@ -349,10 +352,8 @@ class Experts(ABC):
     async def file(self, account_id: AccountId, expert_id: ExpertId) -> bytes | None: ...
 
     @abstractmethod
-    async def preset(self, account_id: AccountId, expert_id: ExpertId) -> bytes | None: ...
-
-    @abstractmethod
-    async def remove(self, account_id: AccountId, expert_id: ExpertId) -> None: ...
+    async def remove(self, account_id: AccountId, expert_id: ExpertId) -> None:
+        """Delete it with its file and its sealed preset (table `EXPERTS`)."""
 
 
 class Operations(ABC):

@@ -100,8 +100,8 @@ class SqlExperts(base.Experts):
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    async def put(self, account_id: AccountId, expert: Expert, preset: bytes | None) -> None:
-        settings = {"period": expert.period, "symbol": expert.symbol, "preset": preset}
+    async def put(self, account_id: AccountId, expert: Expert) -> None:
+        settings = {"period": expert.period, "symbol": expert.symbol}
         statement = self._unit.insertion(experts).values(
             account_id=account_id, expert_id=expert.expert_id, **settings
         )
@@ -134,13 +134,10 @@ class SqlExperts(base.Experts):
         )
         return found
 
-    async def preset(self, account_id: AccountId, expert_id: ExpertId) -> bytes | None:
-        its = _one(account_id, expert_id)
-        found: bytes | None = await self._unit.scalar(select(experts.c.preset).where(*its))
-        return found
-
     async def remove(self, account_id: AccountId, expert_id: ExpertId) -> None:
         await self._unit.change(delete(experts).where(*_one(account_id, expert_id)))
+        its = (secrets.c.record_id == account_id, secrets.c.field == expert_id)
+        await self._unit.change(delete(secrets).where(secrets.c.table_name == base.EXPERTS, *its))
 
 
 def _one(account_id: AccountId, expert_id: ExpertId) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

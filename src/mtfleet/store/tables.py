@@ -142,7 +142,6 @@ experts = Table(
     Column("expert_id", TEXT, nullable=False),
     Column("period", TEXT, nullable=False),
     Column("symbol", TEXT, nullable=False),
-    Column("preset", LargeBinary),
     Column("file", LargeBinary),
     UniqueConstraint("account_id", "expert_id"),
     sqlite_autoincrement=True,

@@ -146,7 +146,7 @@ async def b107_removal_takes_everything_along_and_may_repeat(store: Store) -> No
     async with store.transaction() as tx:
         await tx.secrets.put(secret)
         await tx.secrets.put(replace_secret(secret, other.id))
-        await tx.experts.put(account.id, expert, None)
+        await tx.experts.put(account.id, expert)
         await tx.links.add(link)
         await tx.leases.acquire_many([account.id, replica.id], "host", START, later(9))
     for _ in range(2):

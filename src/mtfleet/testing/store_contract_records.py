@@ -9,6 +9,7 @@ from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId, ProfileId, Region, Symbol, TokenId, TransactionId
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfileStatus, ProfileType
 from mtfleet.store.base import (
+    EXPERTS,
     OPERATIONS,
     PROFILES,
     Operation,
@@ -214,21 +215,27 @@ async def b323_experts_keep_their_file_when_they_change(store: Store) -> None:
         for name in ("b", "a")
     )
     async with store.transaction() as tx:
-        await tx.experts.put(account.id, first, b"preset")
-        await tx.experts.put(account.id, second, None)
+        await tx.experts.put(account.id, first)
+        await tx.experts.put(account.id, second)
         await tx.experts.put_file(account.id, first.expert_id, b"\x00file")
-        await tx.experts.put(account.id, replace(first, period="4h"), b"other")
+        await tx.experts.put(account.id, replace(first, period="4h"))
+        for name in ("a", "b"):
+            preset = SealedSecret(table=EXPERTS, record_id=account.id, field=name, sealed=b"preset")
+            await tx.secrets.put(preset)
     async with store.reader() as reader:
         changed = replace(first, period="4h", file_uploaded=True)
         assert await reader.experts.all(account.id) == [changed, second]
         assert await reader.experts.file(account.id, first.expert_id) == b"\x00file"
-        assert await reader.experts.preset(account.id, first.expert_id) == b"other"
         assert await reader.experts.file(account.id, second.expert_id) is None
         assert await reader.experts.get(account.id, ExpertId("none")) is None
     async with store.transaction() as tx:
         await tx.experts.remove(account.id, first.expert_id)
         await tx.experts.remove(account.id, first.expert_id)
         assert await tx.experts.all(account.id) == [second]
+        assert await tx.secrets.get(EXPERTS, account.id, "b") is None
+        assert await tx.secrets.get(EXPERTS, account.id, "a") == b"preset"
+        await tx.accounts.remove(account.id)
+        assert await tx.secrets.get(EXPERTS, account.id, "a") is None
 
 
 def _operation(name: str = "t", **changes: object) -> Operation:

@@ -223,7 +223,6 @@ def _experts() -> None:
         sa.Column("expert_id", TEXT, nullable=False),
         sa.Column("period", TEXT, nullable=False),
         sa.Column("symbol", TEXT, nullable=False),
-        sa.Column("preset", sa.LargeBinary(), nullable=True),
         sa.Column("file", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name="fk_experts_account_id", ondelete="CASCADE"
