@@ -24,6 +24,7 @@ from mtfleet.domain.errors import (
     TooManyRequestsError,
     UnavailableError,
     ValidationError,
+    wrong_fields,
 )
 from mtfleet.domain.values import Clock, Instant
 from mtfleet.wire.errors import encode_error, public_error, status_of
@@ -117,7 +118,7 @@ def _invalid(raised: ValidationException, wire_names: Mapping[str, str]) -> Vali
     problems = [_problem(one, wire_names) for one in found if isinstance(one, dict)]
     if not problems:
         return ValidationError(f"The request is not valid: {raised.detail}")
-    return ValidationError("; ".join(f"{one.parameter}: {one.message}" for one in problems), details=problems)
+    return wrong_fields(problems)
 
 
 def _problem(found: dict[str, Any], wire_names: Mapping[str, str]) -> FieldProblem:

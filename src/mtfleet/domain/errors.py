@@ -149,8 +149,27 @@ class NotSynchronizedError(SystemError_):
     is_for_callers = True
 
 
+MAX_PROBLEMS = 50
+"""Most wrong fields that one error tells of, so that an answer is never much larger than its request."""
+MAX_SHOWN_CHARACTERS = 200
+"""Most characters of a wrong value that an error shows."""
+
+
 def invalid(parameter: str, message: str, value: Any = None) -> ValidationError:
     """Return the error for one wrong field."""
-    return ValidationError(
-        f"{parameter}: {message}", details=[FieldProblem(parameter=parameter, message=message, value=value)]
-    )
+    return wrong_fields([FieldProblem(parameter=parameter, message=message, value=value)])
+
+
+def wrong_fields(problems: Sequence[FieldProblem], introduction: str = "") -> ValidationError:
+    """Return the error for some wrong fields: the first of them, with values cut to a readable length."""
+    told = [_with_short_value(problem) for problem in problems[:MAX_PROBLEMS]]
+    text = "; ".join(f"{problem.parameter}: {problem.message}" for problem in told)
+    more = f"; and {len(problems) - len(told)} more" if len(problems) > len(told) else ""
+    return ValidationError(f"{introduction} {text}{more}".lstrip(), details=told)
+
+
+def _with_short_value(problem: FieldProblem) -> FieldProblem:
+    value = problem.value
+    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARACTERS:
+        return msgspec.structs.replace(problem, value=value[:MAX_SHOWN_CHARACTERS] + "…")
+    return problem

@@ -20,7 +20,7 @@ from mtfleet.domain.access import (
     Resource,
     full_rule,
 )
-from mtfleet.domain.errors import FieldProblem, ForbiddenError, ValidationError
+from mtfleet.domain.errors import FieldProblem, ForbiddenError, wrong_fields
 from mtfleet.domain.values import Value
 
 MAX_RULES: Final = 50
@@ -71,11 +71,7 @@ def narrow(parent: Sequence[AccessRule] | None, wish: Wish) -> list[AccessRule]:
     `ForbiddenError` for something wished for by name that the calling token does not allow.
     """
     if problems := list(_problems(wish)):
-        raise ValidationError(
-            "The token can't be narrowed as asked: "
-            + "; ".join(f"{p.parameter}: {p.message}" for p in problems[:5]),
-            details=problems,
-        )
+        raise wrong_fields(problems, "The token can't be narrowed as asked.")
     narrowed: list[AccessRule] = []
     for term in _terms(parent, wish):
         _refuse_excess(term, _base(parent, term))
@@ -294,8 +290,11 @@ def _shared_problems(
                 message=f"unknown kind of resource; known is {', '.join(ENTITIES)}",
                 value=resource.entity,
             )
-        if not resource.id:
-            yield FieldProblem(parameter=f"{at}resources[{index}].id", message="must not be empty")
+        if not resource.id or not resource.id.isprintable():
+            yield FieldProblem(
+                parameter=f"{at}resources[{index}].id",
+                message="must have printable characters only, and some",
+            )
 
 
 def _group_problems(at: str, rule: WishedRule) -> Iterable[FieldProblem]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mtfleet.domain.access import Caller
 from mtfleet.domain.accounts import Account, AccountType, Platform
-from mtfleet.domain.errors import FieldProblem, ForbiddenError, NotFoundError, ValidationError, invalid
+from mtfleet.domain.errors import FieldProblem, ForbiddenError, NotFoundError, invalid, wrong_fields
 from mtfleet.domain.experts import PERIODS, Expert
 from mtfleet.domain.ids import AccountId, ExpertId, Symbol
 from mtfleet.domain.secret import Secret
@@ -193,10 +193,7 @@ def _wanted(expert_id: ExpertId, body: ExpertBody) -> tuple[Expert, bytes | None
         except ValueError as error:
             problems.append(FieldProblem(parameter="preset", message=str(error)))
     if problems:
-        raise ValidationError(
-            "The expert advisor is not valid: " + "; ".join(f"{p.parameter}: {p.message}" for p in problems),
-            details=problems,
-        )
+        raise wrong_fields(problems, "The expert advisor is not valid.")
     return Expert(expert_id=expert_id, period=period, symbol=Symbol(symbol), file_uploaded=False), preset
 
 

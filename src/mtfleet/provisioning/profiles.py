@@ -4,6 +4,7 @@ A profile is `new` until one of the files that its version needs is there, then 
 refused: this program has no driver for them.
 """
 
+import re
 from typing import Final
 from uuid import uuid4
 
@@ -16,8 +17,8 @@ from mtfleet.domain.errors import (
     FieldProblem,
     ForbiddenError,
     NotFoundError,
-    ValidationError,
     invalid,
+    wrong_fields,
 )
 from mtfleet.domain.ids import ProfileId
 from mtfleet.domain.profiles import (
@@ -41,6 +42,7 @@ MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 2**31 - 1
 _NOT_IANA: Final = ("localtime", "posixrules", "Factory")
 """Files beside the zones of some systems, which mean something else on each machine."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _FILE_NAMES: Final = {name.casefold(): name for name in ALLOWED_FILES}
 
 
@@ -97,7 +99,7 @@ class ProfileService:
         async with self._store.transaction() as tx:
             profile = await _owned(tx, caller, profile_id)
             if problems:
-                raise ValidationError("The name of the profile is not valid.", details=problems)
+                raise wrong_fields(problems)
             if body.name is None or body.name == profile.name:
                 return
             await tx.profiles.update(caller.user_id, replace(profile, name=body.name))
@@ -191,11 +193,7 @@ def _new_profile(body: NewProfile) -> Profile:
     problems += _zone_problems("brokerDSTSwitchTimezone", body.broker_dst_switch_timezone)
     kind = _type_of(body.type, problems)
     if problems:
-        raise ValidationError(
-            "The provisioning profile is not valid: "
-            + "; ".join(f"{p.parameter}: {p.message}" for p in problems),
-            details=problems,
-        )
+        raise wrong_fields(problems, "The provisioning profile is not valid.")
     return Profile(
         id=ProfileId(str(uuid4())),
         name=body.name or "",
@@ -212,6 +210,8 @@ def _name_problems(name: str | None) -> "list[FieldProblem]":
         return [FieldProblem(parameter="name", message="is required and must not be blank")]
     if len(name) > MAX_NAME_CHARACTERS:
         return [FieldProblem(parameter="name", message=f"must have at most {MAX_NAME_CHARACTERS} characters")]
+    if _CONTROL.search(name):
+        return [FieldProblem(parameter="name", message="must not hold control characters")]
     return []
 
 

@@ -10,7 +10,7 @@ import msgspec
 from mtfleet.domain.access import Caller
 from mtfleet.domain.accounts import AccountType, Platform
 from mtfleet.domain.deployment import AccountState
-from mtfleet.domain.errors import FieldProblem, NotFoundError, TimedOutError, ValidationError, invalid
+from mtfleet.domain.errors import FieldProblem, NotFoundError, TimedOutError, invalid, wrong_fields
 from mtfleet.domain.ids import Region
 from mtfleet.domain.values import Clock, Value
 from mtfleet.provisioning.options import Options
@@ -198,9 +198,5 @@ def _wished_quotas(body: Mapping[str, Any]) -> tuple[dict[str, int], str | None]
     if not quotas and not problems:
         problems.append(FieldProblem(parameter="maxAccounts", message=f"give one of {', '.join(QUOTAS)}"))
     if problems:
-        raise ValidationError(
-            "The request for quotas is not valid: "
-            + "; ".join(f"{p.parameter}: {p.message}" for p in problems),
-            details=problems,
-        )
+        raise wrong_fields(problems, "The request for quotas is not valid.")
     return quotas, message

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from mtfleet.domain.accounts import Account, AccountType, CopyFactoryRole, Platform, Reliability
-from mtfleet.domain.errors import FieldProblem, ValidationError
+from mtfleet.domain.errors import FieldProblem, wrong_fields
 from mtfleet.provisioning.options import Options
 from mtfleet.wire.requests import (
     AccountUpdate,
@@ -55,8 +55,7 @@ class Problems:
     def raise_any(self) -> None:
         """Raise `ValidationError` that names every wrong field, or do nothing."""
         if self.found:
-            text = "; ".join(f"{problem.parameter}: {problem.message}" for problem in self.found)
-            raise ValidationError(f"The request is not valid. {text}", details=self.found)
+            raise wrong_fields(self.found, "The request is not valid.")
 
     def text(self, parameter: str, value: str | None, limit: int, *, is_required: bool = False) -> None:
         if value is None:
