@@ -59,9 +59,12 @@ def epilog(examples: tuple[str, ...]) -> str | None:
     return "\n".join(["[bold]Examples[/bold]", *shown])
 
 
-def remote_command(app: typer.Typer, name: str, *examples: str) -> Callable[[Handler], Handler]:
+def remote_command(
+    app: typer.Typer, name: str, *examples: str, panel: str | None = None
+) -> Callable[[Handler], Handler]:
     """Declare a command that talks to a server: `handler(remote, out, …its own parameters)`.
 
+    `panel` is where the help of all commands shows one that is in no group.
     Adds `--url`, `--token-file`, `--data-dir` and `--json`.
     """
 
@@ -80,7 +83,7 @@ def remote_command(app: typer.Typer, name: str, *examples: str) -> Callable[[Han
                 finally:
                     remote.close()
 
-        _declare(app, name, run, [*own, *_SERVER], examples)
+        _declare(app, name, run, [*own, *_SERVER], examples, panel)
         return handler
 
     return declare
@@ -111,11 +114,12 @@ def _declare(
     run: Callable[..., None],
     parameters: list[inspect.Parameter],
     examples: tuple[str, ...],
+    panel: str | None = None,
 ) -> None:
     keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
     run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # typer reads it
     run.__annotations__ = {p.name: p.annotation for p in keyword_only}
-    app.command(name, epilog=epilog(examples))(run)
+    app.command(name, epilog=epilog(examples), rich_help_panel=panel)(run)
 
 
 class ending:

@@ -6,6 +6,7 @@ from mtfleet.cli import (
     accounts,
     audit,
     brokers,
+    candles,
     demo,
     demo_accounts,
     doctor,
@@ -26,6 +27,7 @@ _EXAMPLES = (
     "mtfleet serve                                run a server on .mtfleet",
     "mtfleet accounts add --name A --login 1234567 --server Sandbox-MT5 --platform mt5 --wait",
     "mtfleet accounts list --json                 data for programs",
+    "mtfleet candles ACCOUNT EURUSD -t 1d --csv   prices of the past",
     "mtfleet doctor                               what is wrong, and what to do",
 )
 
@@ -54,6 +56,7 @@ _GROUPS = {
 }
 for _command in (serve, demo, doctor):
     _command.add_to(app, "Running it")
+candles.add_to(app, "Accounts")
 for _panel, _members in _GROUPS.items():
     for _member in _members:
         app.add_typer(_member, rich_help_panel=_panel)

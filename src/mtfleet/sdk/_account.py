@@ -1,6 +1,7 @@
 """One trading account."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from mtfleet.sdk._deployable import Deployable
 from mtfleet.sdk._experts import ExpertAdvisor
 from mtfleet.sdk._facts import AccountFacts, ExpertFacts, NewId
 from mtfleet.sdk._http import Call, HttpClient, Repeat, body, segment, transaction_headers
+from mtfleet.sdk._market_data import historical_candles, historical_ticks
 from mtfleet.sdk._replica import MetatraderAccountReplica
 
 
@@ -173,6 +175,37 @@ class MetatraderAccount(Deployable[AccountFacts]):
     async def redeploy(self, execute_for_all_replicas: bool = True) -> None:
         """Stop it and start it again, so that changed settings take effect."""
         await self._act("redeploy", params=_replica_flag(execute_for_all_replicas), repeat=Repeat.IF_NOT_DONE)
+
+    async def get_historical_candles(
+        self,
+        symbol: str,
+        timeframe: str,
+        start_time: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return candles of a deployed account's symbol, ascending: up to `limit` (1000) that had opened by
+        `start_time`, or the newest.
+
+        For the page before, ask again with a time before that of the first candle; an empty list is the
+        beginning. `timeframe` is for example `1m`, `4h`, `1d`, `1w` or `1mn`. Each candle is a dictionary
+        with the API's own names; `time` is a `datetime` in UTC. A `start_time` without a zone is local time.
+        """
+        return await historical_candles(self._http, self._path, symbol, timeframe, start_time, limit)
+
+    async def get_historical_ticks(
+        self,
+        symbol: str,
+        start_time: datetime | None = None,
+        offset: int | None = None,
+        limit: int | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return ticks of a deployed MT5 account's symbol, ascending: up to `limit` (1000) from `start_time`
+        on, leaving out the first `offset`; without `start_time` the newest, leaving out the `offset` newest.
+
+        For the next page, go on from the time of the last tick, with as many as share that time for `offset`;
+        an empty list is the end. Each tick is a dictionary as of `get_historical_candles`.
+        """
+        return await historical_ticks(self._http, self._path, symbol, start_time, offset, limit)
 
     async def create_configuration_link(self, ttl_in_days: float | None = None) -> ConfigurationLink:
         """Make a link under which an end user enters login and password. It is valid for 7 days unless told

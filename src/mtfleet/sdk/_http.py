@@ -59,6 +59,8 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     repeat: Repeat = Repeat.ALWAYS
     service: Service = "provisioning"
+    is_long: bool = False
+    """Whether one answer may take as long as long work does."""
 
     @property
     def is_polled(self) -> bool:
@@ -148,6 +150,7 @@ class HttpClient:
             content=call.content,
             files=call.upload.as_multipart() if call.upload else None,
             headers=headers,
+            timeout=self._limit(call) if call.is_long else self.options.request_timeout,
         )
         async with asyncio.timeout(self._limit(call)):
             return await client.send(request)
@@ -181,17 +184,18 @@ class HttpClient:
         return self._client
 
     def _limit(self, call: Call) -> float:
-        # A big file may take longer than any other request: its bound is that of long work.
-        return self.options.retry.long_running_timeout if call.upload else self.options.request_timeout
+        # A big file or a long download may take longer than other requests: its bound is that of long work.
+        is_long = call.is_long or call.upload is not None
+        return self.options.retry.long_running_timeout if is_long else self.options.request_timeout
 
     def _describe(self, call: Call, failure: Exception) -> MtfleetError:
         if isinstance(failure, httpx2.InvalidURL):
             return invalid("path", f"no address can be made of it ({failure})", call.path)
         address = self.options.addresses[call.service]
         if isinstance(failure, TimeoutError | httpx2.ReadTimeout | httpx2.WriteTimeout):
+            option = "retryOpts.longRunningRequestTimeoutInMinutes" if call.is_long else "requestTimeout"
             return TimedOutError(
-                f"{address} did not answer {call} in time (option requestTimeout, "
-                f"{self.options.request_timeout:g} seconds)."
+                f"{address} did not answer {call} in time (option {option}, {self._limit(call):g} seconds)."
             )
         cause = f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
         return NetworkException(

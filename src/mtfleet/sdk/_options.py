@@ -17,7 +17,7 @@ from mtfleet.domain.values import Clock
 
 log = logging.getLogger("mtfleet")
 
-Service = Literal["provisioning", "client", "profile"]
+Service = Literal["provisioning", "client", "market-data", "profile"]
 """Which of the documented hosts a request is for; with `url` they are all one."""
 
 TOKEN_VARIABLE: Final = "MTFLEET_TOKEN"  # noqa: S105 - the variable's name, no token
@@ -137,12 +137,13 @@ def _addresses(
     )
     if url:
         base, gate = _base_url(url)
-        return {"provisioning": base, "client": base, "profile": base}, gate
+        return {"provisioning": base, "client": base, "market-data": base, "profile": base}, gate
     if not _HOST.fullmatch(domain):
         raise invalid("domain", "give a host name such as 'example.com', without scheme and path", domain)
     return {
         "provisioning": f"https://mt-provisioning-api-v1.{domain}",
         "client": f"https://mt-client-api-v1.{region}.{domain}",
+        "market-data": f"https://mt-market-data-client-api-v1.{region}.{domain}",
         "profile": f"https://profile-api-v1.{domain}",
     }, None
 
