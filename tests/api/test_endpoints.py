@@ -322,6 +322,14 @@ async def test_a_file_is_named_by_the_address(client: Client, built: Any) -> Non
     assert built.script.positional[2:] == ("my/ea", b"1")
 
 
+CHARSETS = (b"rot13", b"hex", b"undefined", b"punycode", b"x" * 100, b"\xff")
+CHARSET = {"headers": {"content-type": "multipart/form-data; boundary=B"}}
+PART = (
+    b'--B\r\nContent-Disposition: form-data; name="file"\r\nContent-Type: text/plain; charset=CHARSET\r\n\r\n'
+    b"a" + b"b9" * 300 + b"\r\n--B--\r\n"
+)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -334,12 +342,22 @@ async def test_a_file_is_named_by_the_address(client: Client, built: Any) -> Non
         {"content": b"raw", "headers": {"content-type": "multipart/form-data"}},
         {"content": b"raw", "headers": {"content-type": "multipart/form-data; boundary=x"}},
         {"content": b"", "headers": {}},
+        {"files": [("file", ("f", b"x")), ("file", ("g", b"y"))]},
+        {"files": [(f"f{number}", ("f", b"x")) for number in range(50)]},
+        *({**CHARSET, "content": PART.replace(b"CHARSET", charset)} for charset in CHARSETS),
     ],
 )
 async def test_bad_uploads_are_400(client: Client, sent: Any) -> None:
     answer = await client.put(f"{PROFILE}/servers.dat", **sent)
     assert answer.status_code == 400
     assert error_of(answer)["error"] == "ValidationError"
+
+
+async def test_other_parts_beside_the_file_are_passed_over(client: Client, built: Any) -> None:
+    other = {"note": "text", "more": "x" * 50_000}
+    answer = await client.put(f"{PROFILE}/servers.dat", data=other, files={"file": ("f", b"content")})
+    assert answer.status_code == 204
+    assert built.script.positional[2:] == ("servers.dat", b"content")
 
 
 async def test_tokens_are_needed(client: Client) -> None:

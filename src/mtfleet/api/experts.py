@@ -7,9 +7,9 @@ from litestar.params import FromPath, JSONBody
 
 from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
-from mtfleet.api.parameters import TheCaller, TheServices
+from mtfleet.api.parameters import AnyRequest, TheCaller, TheServices
 from mtfleet.api.responses import errors
-from mtfleet.api.uploads import MAX_AT_ONCE, Upload, content_of
+from mtfleet.api.uploads import MAX_AT_ONCE, UploadOperation, content_of, received
 from mtfleet.domain.experts import Expert
 from mtfleet.domain.ids import AccountId, ExpertId
 from mtfleet.wire.requests import ExpertBody
@@ -76,17 +76,18 @@ def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
         guards=[Allows(GROUP, "uploadExpertAdvisorFile", is_writing=True)],
         responses=errors(404, 409),
         request_max_body_size=max_body_bytes,
+        operation_class=UploadOperation,
     )
     async def upload_expert_file(
         services: TheServices,
         caller: TheCaller,
         account_id: FromPath[AccountId],
         expert_id: FromPath[str],
-        data: Upload,
+        request: AnyRequest,
     ) -> None:
         """Store or replace the expert advisor's program."""
-        async with places:
-            content = await content_of(data, max_upload_bytes)
+        async with received(request) as file, places:
+            content = await content_of(file, max_upload_bytes)
             await services.experts.upload_file(caller, account_id, _id(expert_id), content)
 
     return Router(

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, QueryParameter
 
@@ -13,6 +14,7 @@ from mtfleet.domain.errors import invalid
 
 T = TypeVar("T")
 
+AnyRequest = Request[Any, Any, Any]
 TheServices = NamedDependency[Services]
 TheCaller = NamedDependency[Caller]
 

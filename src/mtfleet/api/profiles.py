@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from mtfleet.api.access import Allows
 from mtfleet.api.application import segment
 from mtfleet.api.parameters import (
+    AnyRequest,
     ApiVersion,
     Limit,
     Offset,
@@ -19,7 +20,7 @@ from mtfleet.api.parameters import (
     wants_count,
 )
 from mtfleet.api.responses import JsonResponse, errors, in_progress, result
-from mtfleet.api.uploads import MAX_AT_ONCE, Upload, content_of
+from mtfleet.api.uploads import MAX_AT_ONCE, UploadOperation, content_of, received
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.ids import ProfileId
 from mtfleet.domain.profiles import Profile, ProfileFilter, ProfileStatus, ProfileType
@@ -155,17 +156,18 @@ def router(max_upload_bytes: int, max_body_bytes: int) -> Router:
         guards=[Allows(GROUP, "uploadProvisioningProfileFile", is_writing=True)],
         responses=errors(404, 409),
         request_max_body_size=max_body_bytes,
+        operation_class=UploadOperation,
     )
     async def upload_profile_file(
         services: TheServices,
         caller: TheCaller,
         profile_id: FromPath[ProfileId],
         file_name: FromPath[str],
-        data: Upload,
+        request: AnyRequest,
     ) -> None:
         """Store or replace a server file of a profile; the address names it, not the part's file name."""
-        async with places:
-            content = await content_of(data, max_upload_bytes)
+        async with received(request) as file, places:
+            content = await content_of(file, max_upload_bytes)
             await services.profiles.upload_file(caller, profile_id, segment(file_name), content)
 
     return Router(

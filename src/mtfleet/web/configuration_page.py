@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import structlog
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import Cookie
-from litestar.exceptions import HTTPException
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import ClientException, HTTPException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
@@ -132,6 +133,8 @@ class _Pages:
         """Check what was sent at the broker; the link is used up when that went well."""
         self._count(self._services.views, request, account_id, token)
         view = await self._services.links.look_up(account_id, token)
+        if request.content_type[0] == RequestEncodingType.MULTI_PART:
+            raise ClientException("Our form is sent URL-encoded.")  # the other kind names character sets
         sent = await request.form()
         login, password = _text(sent.get("login")).strip(), _text(sent.get("password"))
         genuine = self._services.forms.is_genuine(
