@@ -277,6 +277,9 @@ def test_what_the_parent_lacks_is_refused_by_name(wish: dict[str, object], named
     assert named in caught.value.message
 
 
+MANY = {"group": "*", "methods": [{"method": "*"}] * 200}
+
+
 @pytest.mark.parametrize(
     ("wish", "parameter"),
     [
@@ -296,6 +299,29 @@ def test_what_the_parent_lacks_is_refused_by_name(wish: dict[str, object], named
         (
             {"accessRules": [{"application": MANAGEMENT, "methodGroups": [{"group": "x", "methods": []}]}]},
             "accessRules[0].methodGroups[0].methods",
+        ),
+        ({"accessRules": [{"application": MANAGEMENT, "id": "x" * 201}]}, "accessRules[0].id"),
+        ({"accessRules": [{"application": MANAGEMENT, "service": "x" * 201}]}, "accessRules[0].service"),
+        ({"accessRules": [{"application": MANAGEMENT, "methodGroups": [MANY] * 6}]}, "accessRules"),
+        (
+            {
+                "accessRules": [
+                    {"application": MANAGEMENT, "resources": [{"entity": "account", "id": "a"}] * 501}
+                ]
+                * 2
+            },
+            "accessRules",
+        ),
+        (
+            {
+                "accessRules": [
+                    {
+                        "application": MANAGEMENT,
+                        "methodGroups": [{"group": "*", "methods": [{"method": "*", "scopes": ["s"] * 21}]}],
+                    }
+                ]
+            },
+            "accessRules[0].methodGroups[0].methods[0].scopes",
         ),
         (
             {

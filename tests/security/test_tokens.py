@@ -8,7 +8,7 @@ import pytest
 from mtfleet.domain.access import MANAGEMENT, Caller, are_resources_narrowed_down
 from mtfleet.domain.errors import ForbiddenError, NotFoundError, UnauthorizedError, ValidationError
 from mtfleet.domain.ids import TokenId
-from mtfleet.security.tokens import CACHE_SECONDS, MAX_TOKEN_CHARACTERS, Tokens
+from mtfleet.security.tokens import CACHE_SECONDS, MAX_LINE, MAX_TOKEN_CHARACTERS, Tokens
 from mtfleet.security.users import Users
 from mtfleet.security.vault import Vault
 from mtfleet.testing.clock import FakeClock
@@ -121,6 +121,16 @@ async def test_a_narrowed_token_is_never_wider(users: Users, tokens: Tokens) -> 
     for wish in (NarrowDown(roles=["writer"]), NarrowDown(applications=["metaapi-rest-api"])):
         with pytest.raises(ForbiddenError):
             await tokens.narrow(child, wish)
+
+
+async def test_a_line_of_tokens_has_an_end(users: Users, tokens: Tokens) -> None:
+    _, raw = await users.create("anna")
+    caller = await tokens.authenticate(raw)
+    for _ in range(MAX_LINE - 1):
+        _, caller = await narrowed(tokens, caller)
+    _, last = await narrowed(tokens, caller)
+    with pytest.raises(ForbiddenError, match="narrowed 16 times"):
+        await tokens.narrow(last, NarrowDown())
 
 
 async def test_resources_must_exist_and_be_the_callers(
@@ -247,7 +257,7 @@ async def test_a_token_too_long_for_a_header_is_refused(
     rules = [
         {
             "application": MANAGEMENT,
-            "id": f"{n}" * 400,
+            "id": f"{n:02}" * 100,
             "resources": [{"entity": "account", "id": owned_account}],
         }
         for n in range(40)

@@ -5,6 +5,7 @@ silently lacks something; a wildcard or an absent field means "as much as the ca
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from mtfleet.domain.access import (
@@ -27,6 +28,11 @@ MAX_RULES: Final = 50
 MAX_RESOURCES: Final = 1000
 MAX_GROUPS: Final = 50
 MAX_METHODS: Final = 200
+MAX_METHODS_IN_ALL: Final = 1000
+MAX_SCOPES: Final = 20
+MAX_PROBLEMS: Final = 100
+"""How many wrong fields are named."""
+MAX_ID_CHARACTERS: Final = 200
 
 _EVERYTHING: Final = [MethodGroup(group=ANY, methods=[Method(method=ANY)])]
 
@@ -70,7 +76,7 @@ def narrow(parent: Sequence[AccessRule] | None, wish: Wish) -> list[AccessRule]:
     `parent` `None` is a token that is not narrowed. Raises `ValidationError` with every wrong field, and
     `ForbiddenError` for something wished for by name that the calling token does not allow.
     """
-    if problems := list(_problems(wish)):
+    if problems := list(islice(_problems(wish), MAX_PROBLEMS)):
         raise wrong_fields(problems, "The token can't be narrowed as asked.")
     narrowed: list[AccessRule] = []
     for term in _terms(parent, wish):
@@ -244,15 +250,33 @@ def _problems(wish: Wish) -> Iterable[FieldProblem]:
                 parameter=name, message="leave it out when accessRules is given, or the other way round"
             )
     yield from _list_problems("accessRules", wish.access_rules, MAX_RULES)
+    yield from _sum_problems(wish.access_rules)
     for index, rule in enumerate(wish.access_rules[:MAX_RULES]):
         at = f"accessRules[{index}]."
         yield from _application_problems(f"{at}application", rule.application)
+        for field, text in (("id", rule.id), ("service", rule.service)):
+            if text is not None and len(text) > MAX_ID_CHARACTERS:
+                yield FieldProblem(
+                    parameter=at + field, message=f"must have at most {MAX_ID_CHARACTERS} characters"
+                )
         yield from _shared_problems(at, rule.roles, rule.resources)
         if len(rule.resources or ()) > MAX_RESOURCES:
             yield FieldProblem(
                 parameter=f"{at}resources", message=f"must have at most {MAX_RESOURCES} entries"
             )
         yield from _group_problems(at, rule)
+
+
+def _sum_problems(rules: Sequence[WishedRule]) -> Iterable[FieldProblem]:
+    """Bound what all rules have together, since each is compared with each of the calling token's."""
+    resources = sum(len(rule.resources or ()) for rule in rules)
+    methods = sum(len(group.methods) for rule in rules for group in rule.method_groups or ())
+    for what, count, most in (
+        ("resources", resources, MAX_RESOURCES),
+        ("methods", methods, MAX_METHODS_IN_ALL),
+    ):
+        if count > most:
+            yield FieldProblem(parameter="accessRules", message=f"must have at most {most} {what} in all")
 
 
 def _list_problems(name: str, given: Sequence[object] | None, most: int) -> Iterable[FieldProblem]:
@@ -315,6 +339,11 @@ def _group_problems(at: str, rule: WishedRule) -> Iterable[FieldProblem]:
             )
             continue
         for m, method in enumerate(group.methods):
+            if len(method.scopes or ()) > MAX_SCOPES:
+                yield FieldProblem(
+                    parameter=f"{where}.methods[{m}].scopes",
+                    message=f"must have at most {MAX_SCOPES} entries",
+                )
             if known and method.method != ANY and not any(method.method in names for names in groups):
                 yield FieldProblem(
                     parameter=f"{where}.methods[{m}].method",

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from mtfleet.domain.access import AccessRule, Caller, IssuedToken, User
 from mtfleet.domain.errors import (
     FieldProblem,
+    ForbiddenError,
     NotFoundError,
     UnauthorizedError,
     ValidationError,
@@ -44,6 +45,8 @@ MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 MAX_NAME_CHARACTERS: Final = 200
 CACHE_SECONDS: Final = 3.0
 """How long a checked token is believed without asking the store; revocation here takes effect at once."""
+MAX_LINE: Final = 16
+"""How often a token may be narrowed, one from the other."""
 _CACHE_ENTRIES: Final = 10_000
 _TOUCH_SECONDS: Final = 60.0
 _KEY_PURPOSE: Final = "token-signing"
@@ -212,10 +215,12 @@ class Tokens:
                 f"The narrowed token would have {len(raw)} characters, more than a header takes "
                 f"({MAX_TOKEN_CHARACTERS}). Name fewer resources, or name the applications that it is for."
             )
+        async with self._store.reader() as tx:
+            await _refuse_unknown_resources(tx, caller.user_id, wished)
         async with self._store.transaction() as tx:
             if not await tx.tokens.is_live(caller.token_id):
                 raise UnauthorizedError("The calling token was revoked. Get a new one.")
-            await _refuse_unknown_resources(tx, caller.user_id, wished)
+            await _refuse_long_line(tx, caller.token_id)
             await tx.tokens.add(token)
             await record(
                 tx,
@@ -323,6 +328,18 @@ def _descends(token_id: TokenId, ancestor_id: TokenId, parents: dict[TokenId, To
             return True
         at = parents.get(at)
     return False
+
+
+async def _refuse_long_line(tx: Transaction, token_id: TokenId) -> None:
+    """Bound how many ancestors each check of a token has to look at."""
+    for _ in range(MAX_LINE):
+        token = await tx.tokens.get(token_id)
+        if token is None or token.parent_id is None:
+            return
+        token_id = token.parent_id
+    raise ForbiddenError(
+        f"The calling token was narrowed {MAX_LINE} times already. Narrow one of those that it was made from."
+    )
 
 
 async def _refuse_unknown_resources(tx: Transaction, user_id: UserId, wish: Wish) -> None:
