@@ -273,10 +273,10 @@ class Fleet:
         raise _not_deployed(deployment)
 
     def _is_kept_from_us(self, seen: Observed) -> bool:
-        """Whether its lease was refused for longer than one of a program that died can last."""
+        """Whether its lease has been refused for longer than the lease of a program that died can last."""
         if seen.is_holder or not seen.hops or seen.hops[0].state is not HopState.FAILED:
             return False
-        longest = timedelta(seconds=2 * self._settings.lease_seconds)
+        longest = timedelta(seconds=self._settings.lease_seconds)
         return self._clock.now() - seen.hops[0].since > longest
 
     async def _require_no_other_holder(self, account_id: AccountId) -> None:

@@ -270,6 +270,7 @@ class Session:
                 self._terminal_gone()
                 self._is_dirty_terminal = False
                 self._stop_failures = 0
+                log.info("terminal.stopped", account_id=self.account_id, is_fenced=self._is_fenced)
                 return True
             error = "it says that it still runs"
         except TimeoutError:

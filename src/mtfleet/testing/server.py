@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -108,6 +109,14 @@ class RunningServer:
             self._process.kill()
             self._process.wait()
 
+    def freeze(self) -> None:
+        """Let it stand still, as a paused virtual machine does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def restart(self) -> None:
         """Start it again on its directory, whatever ended it."""
         if self._process is not None and self._process.poll() is None:
@@ -117,6 +126,11 @@ class RunningServer:
     def log(self) -> str:
         """Return all that it wrote, over all its starts."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """Return the events of these names, in order, of a server with the flags `--log-format json`."""
+        lines = [line for line in self.log().splitlines() if line.startswith("{") and line.endswith("}")]
+        return [event for event in map(json.loads, lines) if event.get("event") in names]
 
 
 @contextmanager
