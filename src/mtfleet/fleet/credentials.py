@@ -47,6 +47,7 @@ async def terminal_spec(placement: Placement, vault: OpensSecrets, files: list[S
         password=password,
         magic=account.magic,
         quote_streaming_interval_seconds=account.quote_streaming_interval_in_seconds,
+        base_currency=account.base_currency,
         slippage=account.slippage,
         symbol=account.symbol,
         broker_timezone=broker.broker_timezone if broker else None,

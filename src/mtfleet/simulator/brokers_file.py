@@ -133,8 +133,10 @@ class _Reader:
             self._fail((*place, "margin_mode"), "margin_mode: MetaTrader 4 knows hedging only")
         symbols = self._symbols(server, clock, place)
         demo = self._demo(server, place)
+        currencies = {symbol.profit_currency for symbol in symbols.values()}
+        lost = {one for one in currencies if route(symbols.values(), one, demo.currency) is None}
         for index, symbol in enumerate(symbols.values()):
-            if route(symbols.values(), symbol.profit_currency, demo.currency) is None:
+            if symbol.profit_currency in lost:
                 source, target = symbol.profit_currency, demo.currency
                 self._fail(
                     (*place, "symbols", index),

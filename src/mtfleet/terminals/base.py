@@ -114,6 +114,8 @@ class TerminalSpec(msgspec.Struct, frozen=True, kw_only=True):
     quote_streaming_interval_seconds: float
     slippage: float | None = None
     symbol: Symbol | None = None
+    base_currency: str | None = None
+    """Into which exchange rates of the account's currency are told; US dollars when absent."""
     broker_timezone: str | None = None
     """Absent while settings are being detected: then wall-clock times can't be converted."""
     broker_dst_switch_timezone: str | None = None

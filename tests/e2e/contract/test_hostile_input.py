@@ -128,7 +128,8 @@ def targets(trader: ContractClient) -> list[tuple[str, str, dict[str, Any]]]:
     expert = f"{ACCOUNTS}/{trader.draft(server='Sandbox-MT4', type='cloud-g1')}/expert-advisors/ea"
     live = f"{ACCOUNTS}/{trader.account()}"
     profile = f"{PROFILES}/{trader.post(PROFILES, 201, json=PROFILE)['id']}"
-    update = {name: value for name, value in ACCOUNT.items() if name not in {"login", "password", "server"}}
+    left_out = {"login", "password", "server", "platform", "type", "region", "keywords", "reliability"}
+    update = {name: value for name, value in ACCOUNT.items() if name not in left_out}
     copying = {"copyFactoryRoles": ["PROVIDER"], "copyFactoryResourceSlots": 1}
     features = {
         "copyFactoryApi": copying,
@@ -148,7 +149,7 @@ def targets(trader: ContractClient) -> list[tuple[str, str, dict[str, Any]]]:
     manager = {"type": "mtTerminal", "managerLogin": 1, "managerServer": "s", "managerPassword": "p"}
     return [
         ("POST", ACCOUNTS, {k: v for k, v in ACCOUNT.items() if k not in {"login", "password"}}),
-        ("POST", ACCOUNTS, ACCOUNT | {"server": "Nowhere"}),
+        ("POST", ACCOUNTS, draft_body(server="Nowhere", login="1", password="x", symbol="s")),
         ("PUT", account, update),
         ("PUT", account, {"login": "1", "password": "x", "server": "Nowhere"}),
         ("POST", f"{live}/replicas", replica),

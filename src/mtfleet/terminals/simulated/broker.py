@@ -170,6 +170,20 @@ class SimulatedServer:
         steps = self._quoted(source, currency)
         return converted(amount, steps, is_profit=True), converted(amount, steps, is_profit=False)
 
+    def exchange_rate(self, source: str, target: str) -> float | None:
+        """Return how much of `target` one `source` is, in the middle of bid and ask; `None` if no symbols
+        lead there."""
+        if source == target:
+            return 1.0
+        steps = self._quoted(source, target)
+        if not steps:
+            return None
+        rate = Decimal(1)
+        for step, bid, ask in steps:
+            middle = (bid + ask) / 2
+            rate = rate / middle if step.is_inverse else rate * middle
+        return float(round(rate, 8))
+
     def specification(self, name: Symbol) -> SymbolSpecification:
         """Return a symbol's specification with the sessions of this week. Raises `NotFoundError`."""
         feed = self.symbol(name)
@@ -241,7 +255,7 @@ class SimulatedServer:
         key = f"{source}>{target}"
         steps = self._routes.get(key)
         if steps is None:
-            # A brokers file without such a chain is refused, so an empty one means the same currency.
+            # A brokers file without a chain to the account's currency is refused.
             steps = route(self.definition.symbols.values(), source, target) or ()
             self._routes[key] = steps
         quoted = []

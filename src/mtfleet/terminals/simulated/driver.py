@@ -123,10 +123,13 @@ class SimulatedDriver(TerminalDriver):
             name=account.name,
             login=account.login,
             credit=credit,
-            account_currency_exchange_rate=1.0 if account.currency == "USD" else None,
+            account_currency_exchange_rate=self._exchange_rate(server, account),
             type=account.type,
             currency_digits=account.currency_digits,
         )
+
+    def _exchange_rate(self, server: SimulatedServer, account: TradingAccount) -> float | None:
+        return server.exchange_rate(account.currency, self._spec.base_currency or "USD")
 
     async def symbols(self) -> list[Symbol]:
         server, _ = await self._connected()
@@ -148,7 +151,7 @@ class SimulatedDriver(TerminalDriver):
             ask=float(feed.price_of(tick.ask)),
             profit_tick_value=float(profit),
             loss_tick_value=float(loss),
-            account_currency_exchange_rate=1.0 if account.currency == "USD" else None,
+            account_currency_exchange_rate=self._exchange_rate(server, account),
             quoted_at=quoted_at,
             broker_time=broker_time,
         )
