@@ -3,10 +3,20 @@
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mtfleet.domain.ids import Symbol
-from mtfleet.simulator.catalogue import SymbolDefinition
+
+
+class Exchangeable(Protocol):
+    """What says which currencies a symbol exchanges."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def base_currency(self) -> str: ...
+    @property
+    def profit_currency(self) -> str: ...
 
 
 class Step(NamedTuple):
@@ -16,16 +26,16 @@ class Step(NamedTuple):
     is_inverse: bool
 
 
-def route(symbols: Iterable[SymbolDefinition], source: str, target: str) -> tuple[Step, ...] | None:
+def route(symbols: Iterable[Exchangeable], source: str, target: str) -> tuple[Step, ...] | None:
     """Return the shortest chain of symbols that turns `source` into `target`, `None` if there is none."""
     edges: dict[str, list[tuple[str, Step]]] = {}
     for symbol in symbols:
         if symbol.base_currency != symbol.profit_currency:
             edges.setdefault(symbol.base_currency, []).append(
-                (symbol.profit_currency, Step(symbol.name, False))
+                (symbol.profit_currency, Step(Symbol(symbol.name), False))
             )
             edges.setdefault(symbol.profit_currency, []).append(
-                (symbol.base_currency, Step(symbol.name, True))
+                (symbol.base_currency, Step(Symbol(symbol.name), True))
             )
     routes: dict[str, tuple[Step, ...]] = {source: ()}
     waiting = deque([source])

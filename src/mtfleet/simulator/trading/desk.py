@@ -1,0 +1,265 @@
+"""The dealing desk: commands in, events out. No clock and no chance of its own, no input or output."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+import msgspec
+
+from mtfleet.domain.errors import PolicyError
+from mtfleet.domain.returncodes import as_mt4
+from mtfleet.simulator.trading.book import ACTIVATION, Book
+from mtfleet.simulator.trading.daytime import day_end
+from mtfleet.simulator.trading.execution import Execution
+from mtfleet.simulator.trading.holdings import AccountBook, SymbolBook
+from mtfleet.simulator.trading.intake import NOTHING, Intake
+from mtfleet.simulator.trading.pending import PendingOrders
+from mtfleet.simulator.trading.protection import Protection
+from mtfleet.simulator.trading.records import (
+    BALANCE,
+    CREDIT,
+    Account,
+    Answered,
+    Cause,
+    ChangeBalance,
+    Command,
+    Deal,
+    Event,
+    OpenTrading,
+    Order,
+    PassTime,
+    Position,
+    Quote,
+    Quoted,
+    Trade,
+)
+from mtfleet.simulator.trading.refusal import Refused
+from mtfleet.simulator.trading.rollover import Rollover
+from mtfleet.simulator.trading.terms import ServerTerms, SymbolTerms
+
+_GREATEST_AMOUNT: Final = Decimal(10**12)
+
+
+class TradingRefused(PolicyError):
+    """The server has no such account, or the operation is not possible; its state did not change."""
+
+
+class _AccountState(msgspec.Struct, frozen=True, array_like=True):
+    account: Account
+    orders: list[Order]
+    history_orders: list[Order]
+    deals: list[Deal]
+    is_called: bool
+
+
+class _State(msgspec.Struct, frozen=True, array_like=True):
+    next_ticket: int
+    next_deal: int
+    day_end_ms: int
+    accounts: list[_AccountState]
+    positions: list[Position]
+
+
+class DealingDesk:
+    """All trading of one server.
+
+    `apply` decides, carries out and tells; `replay` does the same from what it told. A journal of the events
+    is a server. Quotes are not in it: after `load` or `replay` send the newest ones with a `Quoted`. Until
+    all symbols with positions have one, no day ends, and accounts that miss one can't open positions and are
+    not stopped out.
+    """
+
+    def __init__(self, terms: ServerTerms, symbols: Mapping[str, SymbolTerms]) -> None:
+        self.book = Book(terms, symbols)
+        self._execution = Execution(self.book)
+        self._pending = PendingOrders(self.book, self._execution)
+        self._protection = Protection(self.book, self._execution)
+        self._rollover = Rollover(self.book, self._execution, self._pending)
+        self._intake = Intake(self.book, self._execution, self._pending)
+        self._code_of: Callable[[int], int] = as_mt4 if terms.is_mt4 else int
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Quoted: self._quoted,
+            Trade: self._trade,
+            OpenTrading: lambda command: self.book.set_account(command.account),
+            ChangeBalance: self._change_balance,
+            PassTime: lambda command: None,
+        }
+
+    def apply(self, command: Command) -> list[Event]:
+        """Carry a command out and return what happened, in order.
+
+        A `Trade` always ends with `Answered`, whatever the client sent. Raises `TradingRefused` for a change
+        of balance that is not possible. Time never goes back: an earlier moment counts as the newest one.
+        """
+        book = self.book
+        if command.at_ms > book.now_ms:
+            book.now_ms = command.at_ms
+        events: list[Event] = []
+        book.events = events
+        if not book.day_end_ms:
+            book.set_day_end(day_end(book.terms.clock, book.now_ms))
+        if book.now_ms >= book.day_end_ms or (book.expirations and book.expirations[0][0] <= book.now_ms):
+            self._do_what_is_due()
+        self._handlers[type(command)](command)
+        return events
+
+    def replay(self, events: Iterable[Event]) -> None:
+        """Carry out events of before."""
+        self.book.events = []
+        for event in events:
+            self.book.fold(event)
+
+    def dump(self) -> bytes:
+        """Return the whole state as bytes; equal states give equal bytes."""
+        book = self.book
+        accounts = [
+            _AccountState(
+                account.terms,
+                list(account.orders.values()),
+                list(account.history_orders.values()),
+                account.deals,
+                account.is_called,
+            )
+            for account in book.accounts.values()
+        ]
+        return msgspec.msgpack.encode(
+            _State(book.next_ticket, book.next_deal, book.day_end_ms, accounts, list(book.positions.values()))
+        )
+
+    @classmethod
+    def load(cls, terms: ServerTerms, symbols: Mapping[str, SymbolTerms], data: bytes) -> "DealingDesk":
+        """Return the desk that `dump` wrote. Raises `msgspec.DecodeError` for anything else."""
+        state = msgspec.msgpack.decode(data, type=_State)
+        desk = cls(terms, symbols)
+        book = desk.book
+        for one in state.accounts:
+            book.set_account(one.account)
+            account = book.accounts[one.account.login]
+            for deal in one.deals:
+                book.make_deal(deal)
+            for order in one.history_orders:
+                book.finish_order(order)
+            for order in one.orders:
+                book.put_order(order)
+            account.is_called = one.is_called
+        for position in state.positions:
+            book.put_position(position)
+        book.next_ticket, book.next_deal = state.next_ticket, state.next_deal
+        book.day_end_ms = state.day_end_ms
+        book.events = []
+        return desk
+
+    def _do_what_is_due(self) -> None:
+        """Expire orders and end days, each at its moment and in order."""
+        book = self.book
+        now = book.now_ms
+        while True:
+            found = book.next_expiration(min(now, book.day_end_ms))
+            if found is not None:
+                book.now_ms, order = found
+                self._pending.expire(order)
+            elif book.day_end_ms <= now and not any(one.unvalued for one in book.accounts.values()):
+                book.now_ms = at_ms = book.day_end_ms
+                self._rollover.end_day(at_ms)
+                is_idle = not book.positions and not book.orders
+                book.set_day_end(day_end(book.terms.clock, now if is_idle else at_ms))
+            else:
+                break
+        book.now_ms = now
+
+    def _quoted(self, command: Quoted) -> None:
+        for quote in command.quotes:
+            self._quote(quote)
+
+    def _quote(self, quote: Quote) -> None:
+        """Take a new price in: value what it touches, fire what it crosses, then look after the margins."""
+        symbol = self.book.symbols.get(quote.symbol)
+        if symbol is None or not 0 < quote.bid <= quote.ask:
+            return
+        symbol.bid, symbol.ask = quote.bid, quote.ask
+        endangered: dict[int, AccountBook] = {}
+        for group in symbol.groups.values():
+            group.revalue()
+            account = group.account
+            if account.equity <= account.danger or account.is_called:
+                endangered[account.terms.login] = account
+        for group in symbol.dependents.values():
+            group.revalue()
+            account = group.account
+            if account.equity <= account.danger or account.is_called:
+                endangered[account.terms.login] = account
+        for account in self._fire(symbol):
+            endangered[account.terms.login] = account
+        for _, account in sorted(endangered.items()):
+            self._protection.check(account)
+
+    def _fire(self, symbol: SymbolBook) -> list[AccountBook]:
+        touched = []
+        while (found := self.book.next_trigger(symbol)) is not None:
+            ticket, kind = found
+            if kind == ACTIVATION:
+                touched.append(self.book.accounts[self.book.orders[ticket].login])
+                self._pending.activate(ticket)
+            else:
+                touched.append(self.book.accounts[self.book.positions[ticket].login])
+                self._protection.fire(ticket, kind)
+        return touched
+
+    def _trade(self, command: Trade) -> None:
+        for quote in command.quotes:
+            self._quote(quote)
+        book = self.book
+        try:
+            code, done, volume, price = self._intake.take(command)
+        except Refused as refused:
+            code, done, volume, price = refused.code, NOTHING, 0, 0
+        account = book.accounts.get(command.login)
+        if account is not None and (account.is_called or account.equity <= account.danger):
+            self._protection.check(account)
+        book.events.append(
+            Answered(command.login, self._code_of(code), done.order, done.position, done.deal, volume, price)
+        )
+
+    def _change_balance(self, command: ChangeBalance) -> None:
+        book = self.book
+        account = book.accounts.get(command.login)
+        if account is None:
+            raise TradingRefused(f"The server has no account {command.login}.")
+        digits = account.terms.digits
+        is_number = command.amount.is_finite() and abs(command.amount) < _GREATEST_AMOUNT
+        exact = Fraction(command.amount) * 10**digits if is_number else Fraction(0)
+        amount = exact.numerator
+        if exact.denominator != 1 or not amount:
+            raise TradingRefused(
+                f"{command.amount} is no amount of {account.terms.currency} with {digits} decimal digits."
+            )
+        before = account.credit if command.is_credit else account.balance
+        if amount < 0 and before + amount < 0:
+            raise TradingRefused(f"The account {command.login} has less than {-command.amount}.")
+        book.make_deal(
+            Deal(
+                book.next_deal,
+                command.login,
+                0,
+                0,
+                "",
+                CREDIT if command.is_credit else BALANCE,
+                0,
+                0,
+                0,
+                amount,
+                0,
+                0,
+                book.now_ms,
+                0,
+                0,
+                0,
+                command.comment,
+                "",
+                "",
+                Cause.CLIENT,
+            )
+        )
+        if account.is_called or account.equity <= account.danger:
+            self._protection.check(account)
