@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from mtfleet.domain.ids import Symbol
 from mtfleet.domain.trading import TradeAction, TradeRequest
-from mtfleet.simulator.catalogue import SymbolDefinition
 from mtfleet.simulator.schedule import Clockwork
 from mtfleet.simulator.standard_symbols import STANDARD_SYMBOLS
 from mtfleet.simulator.trading.desk import DealingDesk
@@ -37,8 +36,7 @@ USDJPY = Symbol("USDJPY")
 
 def terms_of(name: str, conditions: Conditions | None = None, /, **changes: Any) -> SymbolTerms:
     """Return a standard symbol's terms with other definitions."""
-    symbol: SymbolDefinition = replace(STANDARD_SYMBOLS[Symbol(name)], **changes)
-    return symbol_terms(symbol, conditions)
+    return symbol_terms(replace(STANDARD_SYMBOLS[Symbol(name)], **changes), conditions)
 
 
 def server_terms(**changes: Any) -> ServerTerms:
@@ -101,7 +99,8 @@ class Trader:
         request = TradeRequest(action_type=action, **fields)
         events = self.apply(Trade(at_ms=self.now_ms, login=login, request=request, **own))
         answer = events[-1]
-        assert isinstance(answer, Answered)
+        if not isinstance(answer, Answered):
+            raise TypeError(f"a trade ended with {answer!r}")
         return answer
 
     def buy(self, volume: float, symbol: str = EURUSD, **fields: Any) -> Answered:

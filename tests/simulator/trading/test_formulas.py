@@ -1,11 +1,12 @@
 """Margin, profit and swap as MetaQuotes documents the formulas.
 
-"Margin calculation" and "Profit calculation" of the MetaTrader 5 help (Trading operations - Margin calculation:
-retail forex, futures; the table of ENUM_SYMBOL_CALC_MODE and of ENUM_SYMBOL_SWAP_MODE in the MQL5 reference,
-Symbol properties) give the formulas; the numbers here are worked out by hand from them.
+The MetaTrader 5 help ("Trading operations", "Margin calculation: retail forex, futures") and the MQL5
+reference ("Symbol properties": ENUM_SYMBOL_CALC_MODE and ENUM_SYMBOL_SWAP_MODE) give the formulas; the
+numbers here are worked out from them by hand.
 """
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -193,8 +194,8 @@ def test_wednesday_counts_three_nights_and_the_weekend_none() -> None:
         trader.now_ms += DAY_MS
         trader.apply(PassTime(at_ms=trader.now_ms))
         swaps.append(trader.position.swap)
-    # From Monday noon: the nights that end Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, Monday.
-    assert [a - b for b, a in zip(swaps, swaps[1:], strict=False)] == [
+    # The nights that end Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday, Monday.
+    assert [after - before for before, after in pairwise(swaps)] == [
         -100,
         -100,
         -300,

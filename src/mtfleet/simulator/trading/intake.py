@@ -174,10 +174,11 @@ class Intake:
         terms = symbol.terms
         quote = symbol.ask if is_buy else symbol.bid
         price = quote
-        if terms.rejects_per_mille and (trade.roll >> 16) % 1000 < terms.rejects_per_mille:
+        if terms.rejects_per_mille and (trade.roll >> 16) % 1000 >= 1000 - terms.rejects_per_mille:
             raise Refused(REJECT)
         if terms.slippage:
-            price += (trade.roll % (2 * terms.slippage + 1) - terms.slippage) * terms.tick_points
+            most = terms.slippage
+            price += ((trade.roll + most) % (2 * most + 1) - most) * terms.tick_points
             if price <= 0:
                 price = quote
         if terms.execution in (ExecutionMode.REQUEST, ExecutionMode.INSTANT):

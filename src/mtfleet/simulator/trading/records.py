@@ -206,7 +206,8 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="trad
     is_investor: bool = False
     cause: int = 0
     roll: int = 0
-    """A random number below 2^32, which decides about slippage and rejections where the terms have them."""
+    """A random number below 2^32, which decides about slippage and rejections where the terms have them; 0
+    does nothing."""
     fault: int | None = None
     """Answer with this return code and do nothing."""
 
