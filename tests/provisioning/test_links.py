@@ -9,8 +9,9 @@ import pytest
 
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.deployment import AccountState, Desired
-from mtfleet.domain.errors import NotFoundError, ValidationError
+from mtfleet.domain.errors import ForbiddenError, NotFoundError, ValidationError
 from mtfleet.domain.ids import AccountId
+from mtfleet.provisioning import links
 from mtfleet.provisioning.links import Configured
 from mtfleet.testing.provisioning import (
     ANNA,
@@ -51,6 +52,25 @@ async def desired(world: Provisioning, account_id: AccountId) -> Desired:
         found = await tx.deployments.get(account_id)
     assert found is not None
     return found.desired
+
+
+async def test_an_account_has_so_many_good_links_and_no_more(
+    world: Provisioning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "MAX_LINKS", 2)
+    account_id = await add(world, login=None, password=None)
+    for _ in range(2):
+        await link(world, account_id, 1)
+    with pytest.raises(ForbiddenError, match="2 links"):
+        await link(world, account_id)
+    await world.clock.advance(25 * 3600)
+    await link(world, account_id)
+
+
+@pytest.mark.parametrize("name", ["a\x9b31mb", "gpj\u202eexe", "a\u2028b", "a\x1b[2Jb", "a\nb", "a\u2066b"])
+async def test_a_name_can_not_look_like_another(world: Provisioning, name: str) -> None:
+    with pytest.raises(ValidationError, match="control characters"):
+        await add(world, name=name)
 
 
 async def test_an_end_user_configures_a_draft_and_the_link_is_used_up(world: Provisioning) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mtfleet.domain.access import Caller
 from mtfleet.domain.accounts import Account, BrokerSettings
 from mtfleet.domain.deployment import AccountState, Desired, credentials_changed, want_redeployed
-from mtfleet.domain.errors import NotFoundError, invalid
+from mtfleet.domain.errors import ForbiddenError, NotFoundError, invalid
 from mtfleet.domain.ids import AccountId, Login, TokenId
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.values import Clock, Instant, Value
@@ -38,6 +38,8 @@ from mtfleet.wire.replies import Accepted, ConfigurationLink
 from mtfleet.wire.requests import Credentials
 
 TOKEN_BYTES = 32
+MAX_LINKS = 100
+"""Good links of one account."""
 KEEP_FAILURE_SECONDS = 10.0
 """How long the same wrong entry gets the same answer, before the broker is asked again."""
 LINK_TOKEN = TokenId("configuration-link")
@@ -88,7 +90,8 @@ class LinkService:
     async def create(self, caller: Caller, account_id: AccountId, ttl_days: float) -> ConfigurationLink:
         """Make a link that is good for `ttl_days`; links live independently of each other.
 
-        Raises `ValidationError` for a time that is not in (0, 365], `NotFoundError`, `ConflictError`.
+        Raises `ValidationError` for a time that is not in (0, 365], `NotFoundError`, `ConflictError`,
+        `ForbiddenError` when the account has as many as allowed.
         """
         most = self._options.max_link_ttl_days
         if not 0 < ttl_days <= most:
@@ -98,6 +101,11 @@ class LinkService:
         expires_at = Instant.of(now + timedelta(days=ttl_days))
         async with self._store.transaction() as tx:
             await changeable_account(tx, caller.user_id, account_id)
+            if await tx.links.tidy(account_id, now) >= MAX_LINKS:
+                raise ForbiddenError(
+                    f"The account has {MAX_LINKS} links that are good, as many as one can have. Use one of "
+                    "them, or wait until one has expired."
+                )
             await tx.links.add(
                 StoredLink(
                     token_hash=self._hash(token), account_id=account_id, created_at=now, expires_at=expires_at

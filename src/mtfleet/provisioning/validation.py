@@ -35,7 +35,8 @@ MAX_MAGIC = 2**53 - 1
 MAX_BALANCE = 1e12
 MAX_LEVERAGE = 10_000
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
+"""Also what turns the direction of a text around, so that a name can't look like another on a page."""
 _LOGIN = re.compile(rf"[0-9]{{1,{MAX_LOGIN_DIGITS}}}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _PHONE = re.compile(r"\+?[0-9 ()\-./]{5,30}")

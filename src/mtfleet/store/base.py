@@ -390,6 +390,10 @@ class Links(ABC):
         """Mark as used; false when it was used, has expired or does not exist: exactly one caller gets
         true."""
 
+    @abstractmethod
+    async def tidy(self, account_id: AccountId, now: Instant) -> int:
+        """Delete an account's links that were used or have expired; returns how many good ones there are."""
+
 
 class Tokens(ABC):
     @abstractmethod

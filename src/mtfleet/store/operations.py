@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from mtfleet.domain.ids import AccountId, Region, TransactionId, UserId
 from mtfleet.domain.values import Instant
@@ -122,6 +122,12 @@ class SqlLinks(base.Links):
         moment = to_milliseconds(now)
         usable = (links.c.token_hash == token_hash, links.c.used_at.is_(None), links.c.expires_at > moment)
         return await self._unit.change(update(links).where(*usable).values(used_at=moment)) == 1
+
+    async def tidy(self, account_id: AccountId, now: Instant) -> int:
+        its = links.c.account_id == account_id
+        is_over = links.c.used_at.is_not(None) | (links.c.expires_at <= to_milliseconds(now))
+        await self._unit.change(delete(links).where(its, is_over))
+        return int(await self._unit.scalar(select(func.count()).select_from(links).where(its)))
 
 
 class SqlQuotas(base.Quotas):

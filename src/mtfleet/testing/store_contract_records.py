@@ -297,6 +297,10 @@ async def b341_a_link_is_used_once_and_not_after_its_time(store: Store) -> None:
         assert not await tx.links.consume("h", later(9))
         assert await tx.links.get("h") == replace(link, used_at=later(9))
         assert await tx.links.get("i") == replace(link, token_hash="i")
+        assert await tx.links.tidy(AccountId("other"), later(9)) == 0
+        assert await tx.links.tidy(account.id, later(9)) == 1
+        assert await tx.links.get("h") is None
+        assert await tx.links.tidy(account.id, later(10)) == 0
     try:
         async with store.transaction() as tx:
             await tx.links.add(replace(link, token_hash="j", account_id=AccountId("gone")))
