@@ -132,17 +132,25 @@ async def test_who_waited_for_an_account_starts_it_as_it_is_wanted_then(world: W
     id_ = world.add()
     first = await world.start()
     await world.until_status(id_, C.CONNECTED)
-    second = await world.start()
+    await world.start()
     await world.clock.advance(30)
     world.want(first, id_, want_undeployed)
     await world.until_state(id_, S.UNDEPLOYED)
     started = world.terminals.starts[id_]
     await world.clock.advance(60)
     assert world.terminals.starts[id_] == started, "the second one had it placed before"
-    await world.crash(first)
+
+
+async def test_who_takes_over_an_account_uses_its_password_of_now(world: World) -> None:
+    id_ = world.add()
+    first = await world.start()
+    await world.until_status(id_, C.CONNECTED)
+    await world.start()
+    await world.clock.advance(10)
     world.store.passwords[id_] = PlainVault.seal("new")
-    world.want(second, id_, want_deployed)
-    await world.clock.run_until(lambda: is_up(world, id_))
+    starts = world.terminals.starts[id_]
+    await world.crash(first)
+    await world.clock.run_until(lambda: world.terminals.starts[id_] > starts and is_up(world, id_))
     assert world.terminals.driver_of(id_).spec.password.reveal() == "new"
 
 
