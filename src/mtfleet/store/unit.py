@@ -116,8 +116,15 @@ def refuse_unstorable(value: object) -> None:
     elif isinstance(value, int) and value not in INT64:
         raise ValidationError(f"{value} does not fit into 64 bits.")
     elif isinstance(value, tuple | list):
-        for one in value:
-            refuse_unstorable(one)
+        kinds = set(map(type, value))
+        if kinds == {str}:  # all at once: lists of ids are long
+            check_text("A value", "".join(value))
+        elif kinds == {int}:
+            refuse_unstorable(min(value))
+            refuse_unstorable(max(value))
+        else:
+            for one in value:
+                refuse_unstorable(one)
 
 
 def check_text(name: str, text: str) -> None:
