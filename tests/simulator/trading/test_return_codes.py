@@ -154,7 +154,7 @@ def remainder_too_small() -> Answered:
     return found.close(int(opened(found)), 0.06)
 
 
-INSTANT = {"execution_mode": ExecutionMode.INSTANT}
+INSTANT: dict[str, Any] = {"execution_mode": ExecutionMode.INSTANT}
 CASES: list[tuple[str, int, Callable[[], Answered]]] = [
     ("investor", refusal.INVESTOR, lambda: trader().buy(0.1, is_investor=True)),
     (

@@ -195,7 +195,7 @@ class Book:
         if old is None or (old.type, old.price) != (order.type, order.price):
             self._watch(symbol, WAY_OF_ORDER[order.type], order.price, order.ticket, ACTIVATION)
         if order.expires_ms and (old is None or old.expires_ms != order.expires_ms):
-            heappush(self.expirations, (order.expires_ms, order.ticket))
+            self._expect(order)
         self.events.append(OrderPut(order))
 
     def finish_order(self, order: Order) -> None:
@@ -214,6 +214,10 @@ class Book:
         account = self.accounts[deal.login]
         if deal.ticket >= self.next_deal:
             self.next_deal = deal.ticket + 1
+        if deal.order >= self.next_ticket:
+            self.next_ticket = (
+                deal.order + 1
+            )  # an operation on the balance, which MetaTrader 4 numbers as orders
         account.deals.append(deal)
         if deal.symbol or deal.type != CREDIT:
             account.balance += deal.profit + deal.swap + deal.commission
@@ -299,6 +303,13 @@ class Book:
                 if self.is_due(way, entry):
                     return entry[1], entry[2]
         return None
+
+    def _expect(self, order: Order) -> None:
+        heap = self.expirations
+        if len(heap) > _MIN_COMPACT and len(heap) > 4 * len(self.orders):
+            heap[:] = {(one.expires_ms, one.ticket) for one in self.orders.values() if one.expires_ms}
+            heapify(heap)
+        heappush(heap, (order.expires_ms, order.ticket))
 
     def next_expiration(self, until_ms: int) -> tuple[int, Order] | None:
         """Take the next order that expires up to a moment."""

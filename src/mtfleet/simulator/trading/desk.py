@@ -241,7 +241,7 @@ class DealingDesk:
             Deal(
                 book.next_deal,
                 command.login,
-                0,
+                book.next_ticket if book.terms.is_mt4 else 0,
                 0,
                 "",
                 CREDIT if command.is_credit else BALANCE,
