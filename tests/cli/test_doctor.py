@@ -136,6 +136,19 @@ def test_a_brokers_file_that_is_not_right(
     assert "can't be read" in examine(code=1)["brokers file"]["said"]
 
 
+def test_a_tick_file_that_is_not_right(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "brokers.toml"
+    server = 'name = "A-1"\nplatform = "mt5"\ntimezone = "EET"'
+    symbol = '[[brokers.servers.symbols]]\nname = "EURUSD"\nticks_file = "ticks.csv"'
+    file.write_text(f'[[brokers]]\ncompany = "A"\n[[brokers.servers]]\n{server}\n{symbol}\n')
+    monkeypatch.setenv("MTFLEET_BROKERS", str(file))
+    assert "ticks of EURUSD can't be read" in examine(code=1)["brokers file"]["said"]
+    (tmp_path / "ticks.csv").write_text("time,bid,ask\n1,1.2,1.1\n")
+    assert "line 2: the ask 1.1 is below" in examine(code=1)["brokers file"]["said"]
+
+
 def test_a_setting_that_is_not_valid(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTFLEET_PORT", "many")
     done = run("doctor")

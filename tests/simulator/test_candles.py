@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtfleet.domain.accounts import Platform
@@ -48,6 +48,7 @@ FIRST_MS = int(datetime(2010, 1, 1, tzinfo=UTC).timestamp() * 1000)
 WALL_EPOCH = EPOCH.replace(tzinfo=None)
 clocks, moments = st.sampled_from(CLOCKS), st.sampled_from(MOMENTS)
 symbols = st.sampled_from([EURUSD, STOCK, INDEX])
+moderate = settings(max_examples=40, deadline=None)
 short = st.sampled_from([frame for frame in Timeframe if 0 < frame.minutes <= 60])
 
 
@@ -81,6 +82,7 @@ def of_ticks(ticks: list[Tick]) -> Bar:
     return Bar(Candle(bids[0], max(bids), min(bids), bids[-1]), len(bids))
 
 
+@moderate
 @given(clock=clocks, moment=moments, minutes=st.integers(-200, 200), symbol=symbols, frame=short)
 def test_candles_are_their_ticks_and_the_newest_is_that_of_the_ticks_so_far(
     clock: Clockwork, moment: datetime, minutes: int, symbol: Symbol, frame: Timeframe
@@ -99,6 +101,7 @@ def test_candles_are_their_ticks_and_the_newest_is_that_of_the_ticks_so_far(
         assert candle.spread == ticks[-1].ask - ticks[-1].bid
 
 
+@moderate
 @given(
     clock=clocks,
     moment=moments,
@@ -139,14 +142,15 @@ def test_lower_candles_make_the_higher(
             assert parts[candle.opening][-1].spread == candle.spread
 
 
+@moderate
 @given(clock=clocks, moment=moments, symbol=symbols, frame=st.sampled_from(list(Timeframe)))
 def test_pages_backwards_are_one_list(
     clock: Clockwork, moment: datetime, symbol: Symbol, frame: Timeframe
 ) -> None:
     feed, now_ms = FEED[symbol], ms(moment)
-    whole = candles(feed, clock, frame, now_ms, 7)
-    newest = candles(feed, clock, frame, now_ms, 3)
-    older = candles(feed, clock, frame, now_ms, 4, before=newest[0].opening - 1)
+    whole = candles(feed, clock, frame, now_ms, 5)
+    newest = candles(feed, clock, frame, now_ms, 2)
+    older = candles(feed, clock, frame, now_ms, 3, before=newest[0].opening - 1)
     assert older + newest == whole
     openings = [candle.opening for candle in whole]
     assert openings == sorted(set(openings))
@@ -196,6 +200,7 @@ def test_history_begins_where_it_is_told_to() -> None:
     assert month.bar == feed.bar(start, ms(now) // 60_000 + 1, until_ms=ms(now))
 
 
+@moderate
 @given(clock=clocks, moment=moments, minutes=st.integers(-3000, 3000), length=st.integers(1, 2000))
 def test_stretches_are_the_minutes_in_which_the_clock_shows_it(
     clock: Clockwork, moment: datetime, minutes: int, length: int

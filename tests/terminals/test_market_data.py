@@ -4,12 +4,15 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from mtfleet.domain.accounts import Platform
 from mtfleet.domain.ids import AccountId, Login, ServerName, Symbol
 from mtfleet.domain.market import BookSide, Tick
 from mtfleet.domain.secret import Secret
 from mtfleet.domain.timeframes import Timeframe
 from mtfleet.domain.values import Instant
+from mtfleet.simulator.brokers_file import BrokersFileError
 from mtfleet.simulator.schedule import EPOCH
 from mtfleet.terminals.base import TerminalDriver, TerminalSpec
 from mtfleet.terminals.simulated import SimulatedTerminals
@@ -39,10 +42,10 @@ NOW = datetime(2026, 5, 20, 12, 34, 56, tzinfo=UTC)
 
 
 async def connected(
-    tmp_path: Path, server: str = "Acme-5", zone: str | None = "EET"
+    tmp_path: Path, server: str = "Acme-5", zone: str | None = "EET", text: str = BROKERS
 ) -> tuple[SimulatedTerminals, TerminalDriver]:
     file = tmp_path / "brokers.toml"
-    file.write_text(BROKERS, "utf-8")
+    file.write_text(text, "utf-8")
     terminals = SimulatedTerminals(tmp_path / "data", FakeClock(Instant.of(NOW)), file)
     await terminals.open()
     spec = TerminalSpec(
@@ -136,3 +139,62 @@ async def test_long_ranges_let_others_run(tmp_path: Path) -> None:
     assert len(found) == 500
     assert turns >= 8
     await terminals.close()
+
+
+REPLAYED = """
+[[brokers]]
+company = "Acme"
+[[brokers.servers]]
+name = "Acme-5"
+platform = "mt5"
+timezone = "EET"
+accounts = [{ login = 7, password = "master", investor_password = "investor" }]
+[[brokers.servers.symbols]]
+name = "EURUSD"
+ticks_file = "ticks/eurusd.csv"
+loop = false
+"""
+TICKS = """time,bid,ask
+2026-05-20T12:33:00.500Z,1.10000,1.10002
+2026-05-20T12:33:30.000Z,1.20000,1.20003
+2026-05-20T12:34:00.000Z,1.15000,1.15004
+2026-05-20T12:35:00.000Z,1.90000,1.90004
+"""
+
+
+async def test_a_server_replays_the_ticks_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "ticks").mkdir()
+    (tmp_path / "ticks/eurusd.csv").write_text(TICKS, "utf-8-sig")
+    terminals, driver = await connected(tmp_path, text=REPLAYED)
+    minutes = await driver.candles(EURUSD, Timeframe.M1, None, 10)
+    assert [
+        (m.broker_time[11:16], m.open, m.high, m.low, m.close, m.tick_volume, m.spread) for m in minutes
+    ] == [
+        ("15:33", 1.1, 1.2, 1.1, 1.2, 2, 3),
+        ("15:34", 1.15, 1.15, 1.15, 1.15, 1, 4),  # the last tick is yet to come
+    ]
+    assert await driver.current_candle(EURUSD, Timeframe.M1) == minutes[-1]
+    price = await driver.price(EURUSD)
+    assert (price.bid, price.ask, price.broker_time) == (1.15, 1.15004, "2026-05-20 15:34:00.000")
+    ticks = await driver.ticks(EURUSD, datetime(2026, 5, 20, 12, 33, 1, tzinfo=UTC), 0, 10)
+    assert [tick.bid for tick in ticks] == [1.2, 1.15]
+    book = await driver.book(EURUSD)
+    assert [entry.price for entry in book.book].count(1.15004) == 1
+    assert (await driver.server_time()).last_quote_at == price.quoted_at
+    await terminals.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"eurusd.csv: the ticks of EURUSD can't be read: No such file"),
+        (b"time,bid,ask\n1,1.1,1.0\n", r"eurusd.csv, line 2: the ask 1.0 is below the bid 1.1"),
+        (b"\xff\xfe", r"eurusd.csv: the file is not UTF-8 text"),
+    ],
+)
+async def test_a_wrong_tick_file_stops_the_start(tmp_path: Path, content: bytes | None, message: str) -> None:
+    (tmp_path / "ticks").mkdir()
+    if content is not None:
+        (tmp_path / "ticks/eurusd.csv").write_bytes(content)
+    with pytest.raises(BrokersFileError, match=message):
+        await connected(tmp_path, text=REPLAYED)

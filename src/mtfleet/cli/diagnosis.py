@@ -6,7 +6,7 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from mtfleet.cli.server_packages import INSTALL, missing
 
 if TYPE_CHECKING:
     from mtfleet.settings import Settings
+    from mtfleet.simulator.catalogue import ServerDefinition
 
 _LITTLE_SPACE = 1 << 30
 _NO_SPACE = 100 << 20
@@ -201,7 +202,9 @@ def _brokers(file: Path) -> Finding:
     from mtfleet.simulator.brokers_file import BrokersFileError, read_brokers
 
     try:
-        read_brokers(file.read_text(encoding="utf-8"), str(file))
+        catalogue = read_brokers(file.read_text(encoding="utf-8"), str(file))
+        if not missing():
+            _read_tick_files(catalogue.servers.values(), file.parent)
     except (OSError, UnicodeDecodeError) as wrong:
         return problem(
             "brokers file", f"{file} can't be read: {_first_line(wrong)}", "Check MTFLEET_BROKERS."
@@ -209,6 +212,13 @@ def _brokers(file: Path) -> Finding:
     except BrokersFileError as wrong:
         return problem("brokers file", wrong.message, "Correct that line.")
     return ok("brokers file", str(file))
+
+
+def _read_tick_files(servers: "Iterable[ServerDefinition]", directory: Path) -> None:
+    from mtfleet.terminals.simulated.tick_files import recorded_feeds
+
+    for server in servers:
+        recorded_feeds(server, directory)
 
 
 def _port(host: str, port: int) -> Finding:

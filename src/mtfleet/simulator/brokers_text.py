@@ -1,6 +1,6 @@
 """The brokers file as it is written: every key that it may have, before anything is checked or filled in."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -60,6 +60,10 @@ class SymbolText(_Text, frozen=True, kw_only=True):
     volatility: Decimal | None = None
     tick_interval_ms: int | None = None
     sessions: Literal["always"] | SessionsText | None = None
+    ticks_file: str | None = None
+    speed: Decimal | None = None
+    loop: bool | None = None
+    starts_at: datetime | None = None
 
 
 class LatencyText(_Text, frozen=True, kw_only=True):

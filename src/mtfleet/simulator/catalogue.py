@@ -4,7 +4,7 @@ Everything is a frozen value that many accounts share. `brokers_file` reads a ca
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -25,6 +25,17 @@ class CalculationMode(StrEnum):
     CFD = "SYMBOL_CALC_MODE_CFD"
     CFD_INDEX = "SYMBOL_CALC_MODE_CFDINDEX"
     CFD_LEVERAGE = "SYMBOL_CALC_MODE_CFDLEVERAGE"
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """The recorded ticks that a symbol has instead of made-up ones."""
+
+    ticks_file: str
+    """As the brokers file writes it: relative to where that is."""
+    speed: Decimal
+    is_looped: bool
+    starts_at: datetime | None
+    """When the first tick comes; `None`: when it was recorded."""
 
 
 class SymbolDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +78,7 @@ class SymbolDefinition(msgspec.Struct, frozen=True, kw_only=True):
     tick_interval_ms: int
     schedule: Schedule | None
     """`None`: always open."""
+    replay: Replay | None = None
 
     @property
     def point(self) -> Decimal:

@@ -149,11 +149,20 @@ class SyntheticFeed(SymbolFeed):
 
 
 class Feed(Mapping[Symbol, SymbolFeed]):
-    """The feeds of all symbols of a server. Symbols that share a currency share its movements."""
+    """The feeds of all symbols of a server. Symbols that share a currency share its movements.
 
-    def __init__(self, seed: int, server: ServerName, symbols: Mapping[Symbol, SymbolDefinition]) -> None:
+    `recorded` has the feeds of those whose prices are not made up.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        server: ServerName,
+        symbols: Mapping[Symbol, SymbolDefinition],
+        recorded: Mapping[Symbol, SymbolFeed] | None = None,
+    ) -> None:
         self._seed, self._server, self._symbols = seed, server, symbols
-        self._feeds: dict[Symbol, SymbolFeed] = {}
+        self._feeds: dict[Symbol, SymbolFeed] = dict(recorded or {})
         self._walks: dict[tuple[str, Decimal], Walk] = {}
 
     def __getitem__(self, symbol: Symbol) -> SymbolFeed:

@@ -10,7 +10,7 @@ from mtfleet.domain.brokertime import UnknownTimezone, zone_named
 from mtfleet.domain.ids import Symbol
 from mtfleet.domain.symbols import ExecutionMode, FillingMode, TradeMode
 from mtfleet.simulator.brokers_text import SessionsText, SymbolText
-from mtfleet.simulator.catalogue import CalculationMode, SymbolDefinition
+from mtfleet.simulator.catalogue import CalculationMode, Replay, SymbolDefinition
 from mtfleet.simulator.schedule import DAYS, MINUTES_PER_DAY, Clockwork, Schedule, WeeklySession
 from mtfleet.simulator.standard_symbols import STANDARD_SYMBOLS, VOLATILITY
 
@@ -52,6 +52,8 @@ _POSITIVE = (
     "tick_interval_ms",
 )
 _NOT_NEGATIVE = ("stops_level", "freeze_level", "initial_margin", "hedged_margin", "spread", "volatility")
+_MADE_UP = ("spread", "price", "volatility", "tick_interval_ms")
+_SLOWEST, _FASTEST = Decimal("0.001"), Decimal(10_000)
 _SWAP_MODES = frozenset(
     f"SYMBOL_SWAP_MODE_{name}"
     for name in (
@@ -102,6 +104,7 @@ def symbol_of(entry: str | SymbolText, broker_clock: Clockwork) -> SymbolDefinit
     if entry.sessions is not None:
         sessions = entry.sessions
         changes["schedule"] = None if isinstance(sessions, str) else _schedule(sessions, broker_clock)
+    changes["replay"] = _replay(entry)
     symbol = replace(base, name=Symbol(name), **changes)
     _check(symbol)
     return symbol
@@ -153,6 +156,32 @@ def _check(symbol: SymbolDefinition) -> None:
     for key in ("base_currency", "profit_currency", "margin_currency"):
         if not (getattr(symbol, key).isalnum() and getattr(symbol, key).isascii()):
             raise SymbolProblem(key, "letters and digits only, e.g. USD")
+
+
+def _replay(entry: SymbolText) -> Replay | None:
+    if entry.ticks_file is None:
+        for key in ("speed", "loop", "starts_at"):
+            if getattr(entry, key) is not None:
+                raise SymbolProblem(key, "needs ticks_file beside it")
+        return None
+    if not entry.ticks_file.strip() or "\0" in entry.ticks_file:
+        raise SymbolProblem("ticks_file", "the name of a file, relative to this one")
+    for key in _MADE_UP:
+        if getattr(entry, key) is not None:
+            raise SymbolProblem(
+                key, "has no meaning beside ticks_file, where prices and their times come from"
+            )
+    speed = Decimal(1) if entry.speed is None else entry.speed
+    if not _SLOWEST <= speed <= _FASTEST:
+        raise SymbolProblem("speed", f"{_SLOWEST} to {_FASTEST}")
+    if entry.starts_at is not None and entry.starts_at.tzinfo is None:
+        raise SymbolProblem("starts_at", "a time with its zone, e.g. 2026-05-20T12:00:00Z")
+    return Replay(
+        ticks_file=entry.ticks_file,
+        speed=speed,
+        is_looped=entry.loop is not False,
+        starts_at=entry.starts_at,
+    )
 
 
 def _schedule(sessions: SessionsText, broker_clock: Clockwork) -> Schedule:

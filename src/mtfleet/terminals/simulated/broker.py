@@ -1,7 +1,7 @@
 """One simulated trade server at run time: its accounts, prices, latency, faults and connected terminals."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -62,10 +62,11 @@ class SimulatedServer:
         key_digest: Callable[[Secret, bytes], bytes],
         clock: Clock,
         seed: int,
+        recorded: Mapping[Symbol, SymbolFeed] | None = None,
     ) -> None:
         self.definition, self.commands = definition, commands
         self.faults: Faults = definition.faults
-        self.feed = Feed(seed, definition.name, definition.symbols)
+        self.feed = Feed(seed, definition.name, definition.symbols, recorded)
         self.history = History(definition)
         self.connections: set[Connection] = set()
         self._digest, self._clock = key_digest, clock
@@ -156,7 +157,8 @@ class SimulatedServer:
         now = self.now_ms()
         if self._last_quote is not None and 0 <= now - self._last_quote[0] < _QUOTE_AGE_MS:
             return self._last_quote[1]
-        ticks = (feed.tick_at(now) for feed in self.feed.values() if feed.is_quoted(now // MS_PER_MINUTE))
+        quoted = [feed for feed in self.feed.values() if feed.is_quoted(now // MS_PER_MINUTE)]
+        ticks = (feed.tick_at(now) for feed in quoted or self.feed.values())
         newest = instant(max((tick.time_ms for tick in ticks if tick is not None), default=now))
         self._last_quote = now, newest
         return newest

@@ -45,6 +45,7 @@ from mtfleet.terminals.simulated.commit import CommandLog, Header
 from mtfleet.terminals.simulated.driver import SimulatedDriver
 from mtfleet.terminals.simulated.keys import PasswordKey
 from mtfleet.terminals.simulated.lock import DirectoryLock
+from mtfleet.terminals.simulated.tick_files import recorded_feeds
 
 log = structlog.get_logger(__name__)
 
@@ -254,6 +255,9 @@ class SimulatedTerminals(Terminals):
         self._catalogue = catalogue
 
     def _server(self, definition: ServerDefinition, key: PasswordKey) -> SimulatedServer:
+        # Read before the journal is opened, so that a wrong file leaves nothing open.
+        directory = Path() if self._brokers_file is None else self._brokers_file.parent
+        recorded = recorded_feeds(definition, directory)
         header = Header(
             format=1,
             server=definition.name.casefold(),
@@ -263,7 +267,7 @@ class SimulatedTerminals(Terminals):
         file_name = quote(definition.name.casefold(), safe=" ()") + _JOURNAL_SUFFIX
         commands = CommandLog(self._data_dir / file_name, header)
         commands.recover()
-        return SimulatedServer(definition, commands, key.digest, self._clock, self._seed)
+        return SimulatedServer(definition, commands, key.digest, self._clock, self._seed, recorded)
 
     async def _open_listed(self, server: SimulatedServer) -> None:
         """Make the accounts of the brokers file as the file says; what happened to them since then stays."""
