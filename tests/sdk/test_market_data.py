@@ -68,6 +68,7 @@ async def test_ticks_and_times_without_a_zone(account: MetatraderAccount, server
         ({"symbol": ""}, "symbol"),
         ({"timeframe": 5}, "timeframe"),
         ({"start_time": "2026-05-20"}, "start_time"),
+        ({"start_time": datetime.min.replace(tzinfo=timezone(timedelta(hours=2)))}, "start_time"),
         ({"limit": 1.5}, "limit"),
         ({"limit": True}, "limit"),
     ],

@@ -103,6 +103,19 @@ async def test_history_reaches_back_to_its_first_day_and_no_further(tmp_path: Pa
     await terminals.close()
 
 
+@pytest.mark.parametrize("zone", ["EET", "America/New_York"])
+async def test_the_ends_of_time_are_just_far_away(tmp_path: Path, zone: str) -> None:
+    terminals, driver = await connected(tmp_path, zone=zone)
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert await driver.candles(EURUSD, Timeframe.H1, first, 2) == []
+    assert await driver.candles(EURUSD, Timeframe.H1, last, 2) == await driver.candles(
+        EURUSD, Timeframe.H1, None, 2
+    )
+    assert len(await driver.ticks(EURUSD, first, 0, 2)) == 2
+    assert await driver.ticks(EURUSD, last, 0, 2) == []
+    await terminals.close()
+
+
 async def test_a_server_without_history_still_shows_what_is_current(tmp_path: Path) -> None:
     terminals, driver = await connected(tmp_path, "Acme-Bare")
     assert await driver.candles(EURUSD, Timeframe.M1, None, 10) == []

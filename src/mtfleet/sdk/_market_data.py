@@ -54,4 +54,7 @@ def _written(moment: datetime) -> str:
     if not isinstance(moment, datetime):
         raise invalid("start_time", f"give a datetime, not {type(moment).__name__}")
     # A time without a zone is this machine's local time, as everywhere in Python's standard library.
-    return Instant.of(moment.astimezone(UTC)).to_wire()
+    try:
+        return Instant.of(moment.astimezone(UTC)).to_wire()
+    except (OverflowError, ValueError, OSError):  # the last is what Windows says of a year before 1970
+        raise invalid("start_time", "give a time that can be written in UTC", str(moment)) from None

@@ -38,7 +38,7 @@ from mtfleet.terminals.base import (
     TerminalStatus,
 )
 from mtfleet.terminals.simulated.broker import SimulatedServer
-from mtfleet.terminals.simulated.history import instant, milliseconds, wall_time_of
+from mtfleet.terminals.simulated.history import bounded, instant, milliseconds, wall_time_of
 from mtfleet.terminals.simulated.wallclock import utc_minute, wall_time
 
 
@@ -163,7 +163,7 @@ class SimulatedDriver(TerminalDriver):
         feed = server.symbol(symbol)
         require_timeframe(timeframe, server.definition.platform)
         await server.past()
-        wall = None if before is None else self._wall(server, before)
+        wall = None if before is None else self._wall(server, bounded(before))
         found = await server.history.candles(feed, timeframe, wall, limit, server.now_ms())
         return [self._candle(server, feed, timeframe, candle) for candle in found]
 
@@ -179,7 +179,7 @@ class SimulatedDriver(TerminalDriver):
         feed = server.symbol(symbol)
         require_mt5(server.definition.platform, "historical ticks")
         await server.past()
-        start_ms = None if start is None else milliseconds(self._true(server, start))
+        start_ms = None if start is None else milliseconds(self._true(server, bounded(start)))
         found = await server.history.ticks(feed, start_ms, offset, limit, server.now_ms())
         return [self._tick(server, feed, tick) for tick in found]
 

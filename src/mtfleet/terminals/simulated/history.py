@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mtfleet.domain.brokertime import to_utc
@@ -20,11 +20,17 @@ _SLICE_MINUTES: Final = 20_000
 """Minutes of prices that are worked out at once, or that many candles of a minute: a few milliseconds."""
 _LEAST_MINUTES: Final = 60
 _MS: Final = timedelta(milliseconds=1)
+_FAR: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def milliseconds(moment: datetime) -> int:
     """Return milliseconds since 1970 of an aware moment."""
     return (moment - EPOCH) // _MS
+
+
+def bounded(moment: datetime) -> datetime:
+    """Return the moment, or the nearest that any clock can show and any feed may have ticks at."""
+    return min(max(moment, EPOCH), _FAR)
 
 
 class History:
