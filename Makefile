@@ -22,7 +22,7 @@ test: $(VENV)/.dev ## run every test: in random order on two workers, then the w
 	echo "== unit and integration tests"; \
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not e2e" $(ARGS) || failed=1; \
 	echo "== whole program and browser"; \
-	$(BIN)/python -m pytest -q -m e2e $(ARGS) || failed=1; \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m e2e $(ARGS) || failed=1; \
 	exit $$failed
 
 check: $(VENV)/.dev ## format, lint, types, floors, documentation links

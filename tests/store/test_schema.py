@@ -1,6 +1,7 @@
 """Migrations make exactly the tables that the code uses, once, and never touch a newer database."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,18 @@ async def test_a_newer_database_is_refused_and_left_alone(url: str) -> None:
         await open_store(url, clock=FakeClock())
     with pytest.raises(SchemaTooNew):
         await open_store(url, clock=FakeClock())
+
+
+async def test_a_new_file_that_another_program_is_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait when it switches a file to its write-ahead log."""
+    other = sqlite3.connect(tmp_path / "new.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE theirs (id INTEGER)")
+    opening = asyncio.create_task(open_store(f"sqlite:///{tmp_path / 'new.db'}", clock=FakeClock()))
+    await asyncio.wait([opening], timeout=0.3)
+    assert not opening.done()
+    other.execute("COMMIT")
+    other.close()
+    async with asyncio.timeout(10):
+        store = await opening
+    await store.close()

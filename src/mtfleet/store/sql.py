@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from mtfleet.domain.values import Clock
 from mtfleet.store.accounts import SqlAccounts
@@ -30,6 +32,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _BUSY_SECONDS = 15.0
 """How long a write waits for another process that writes to the same SQLite file."""
+_LOOK_AGAIN_SECONDS = 0.01
 _CONNECT_SECONDS = 10.0
 _POOL_WAIT_SECONDS = 30.0
 _SQLITE_READERS = 4
@@ -202,12 +205,26 @@ def _prepare(engine: AsyncEngine, pragmas: list[str], begin: str) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         cursor = connection.cursor()
         for pragma in pragmas:
-            cursor.execute(pragma)
+            _execute_when_free(cursor, pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_transaction(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _execute_when_free(cursor: Any, pragma: str) -> None:
+    """SQLite does not wait when two programs switch a new file to WAL at the same moment; so wait here."""
+    for _ in range(int(_BUSY_SECONDS / _LOOK_AGAIN_SECONDS)):
+        try:
+            cursor.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            await_only(asyncio.sleep(_LOOK_AGAIN_SECONDS))
+        else:
+            return
+    cursor.execute(pragma)
 
 
 def _postgresql_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:

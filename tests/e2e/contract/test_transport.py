@@ -109,7 +109,7 @@ def test_other_methods_are_405_and_options_names_the_right_ones(user: ContractCl
         f"{ACCOUNTS}//deploy",
         f"{ACCOUNTS}/{NOBODY}/nothing",
         f"{ACCOUNTS}/{NOBODY}/deploy/more",
-        "/Users/current/accounts",
+        "/USERS/current/accounts",
         "/known-mt-servers/6/search?query=x",
         "/known-mt-servers/mt5/search?query=x",
         "/users/current/..%2Fcurrent/accounts",
