@@ -1,25 +1,24 @@
 """A trade server as a pure state machine: frozen commands in, events out, no clock and no chance of its own.
 
-The same commands in the same order make the same state, bit for bit: a journal of commands is a server. An
-account holds
-its balance here; its orders, positions and deals belong beside it in `TradingAccount` and get commands of
-their own.
+The same commands in the same order make the same state, bit for bit: a journal of commands is a server. A
+server that trades has a `DealingDesk`. Its commands bring prices with them, and many change nothing, so its
+events are what belongs into the journal, in order with the commands about accounts.
 """
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
+from typing import overload
 
 import msgspec
 from msgspec.structs import replace
 
-from mtfleet.domain.errors import PolicyError
 from mtfleet.domain.market import TradeAccountType
-
-
-class CommandRefused(PolicyError):
-    """The trade server refused the command; its state did not change."""
+from mtfleet.simulator.refused import CommandRefused as CommandRefused
+from mtfleet.simulator.trading import records
+from mtfleet.simulator.trading.desk import DealingDesk
+from mtfleet.simulator.trading.terms import ServerTerms, SymbolTerms
 
 
 class TradingAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +35,7 @@ class TradingAccount(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     currency_digits: int
     balance: Decimal
+    """What it was opened with; what it is now is known to the desk."""
     credit: Decimal
     leverage: int
     opened_at_ms: int
@@ -105,6 +105,8 @@ class AccountEnabled(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", 
 
 
 Event = AccountOpened | PasswordChanged | AccountEnabled
+Trading = tuple[ServerTerms, Mapping[str, SymbolTerms]]
+"""What makes a desk."""
 
 
 class Access(Enum):
@@ -120,14 +122,16 @@ class Access(Enum):
 class _State(msgspec.Struct, frozen=True):
     next_login: int
     accounts: list[TradingAccount]
+    trading: bytes | None = None
 
 
 class TradeServer:
-    """The accounts of one trade server."""
+    """The accounts of one trade server, and their trading if it has any."""
 
-    __slots__ = ("_accounts", "_next_login", "_requests")
+    __slots__ = ("_accounts", "_next_login", "_requests", "desk")
 
-    def __init__(self, first_login: int) -> None:
+    def __init__(self, first_login: int, trading: Trading | None = None) -> None:
+        self.desk = None if trading is None else DealingDesk(*trading)
         self._next_login = first_login
         self._accounts: dict[int, TradingAccount] = {}
         self._requests: dict[str, int] = {}
@@ -157,8 +161,16 @@ class TradeServer:
             return Access.DISABLED
         return Access.MASTER if is_master else Access.INVESTOR
 
-    def apply(self, command: Command) -> tuple[Event, ...]:
+    @overload
+    def apply(self, command: Command) -> tuple[Event, ...]: ...
+    @overload
+    def apply(self, command: records.Command) -> list[records.Event]: ...
+    def apply(self, command: Command | records.Command) -> tuple[Event, ...] | list[records.Event]:
         """Carry a command out. Raises `CommandRefused` and changes nothing when it can't be done."""
+        if not isinstance(command, OpenAccount | ChangePassword | EnableAccount):
+            if self.desk is None:
+                raise CommandRefused("The server does not trade.")
+            return self.desk.apply(command)
         match command:
             case OpenAccount():
                 return self._open(command)
@@ -176,26 +188,40 @@ class TradeServer:
 
     def dump(self) -> bytes:
         """Return the whole state as bytes; equal states give equal bytes."""
-        return msgspec.msgpack.encode(_State(self._next_login, list(self._accounts.values())))
+        trading = None if self.desk is None else self.desk.dump()
+        return msgspec.msgpack.encode(_State(self._next_login, list(self._accounts.values()), trading))
 
     @classmethod
-    def load(cls, data: bytes) -> "TradeServer":
+    def load(cls, data: bytes, trading: Trading | None = None) -> "TradeServer":
         """Return the server that `dump` wrote. Raises `msgspec.DecodeError` for anything else."""
         state = msgspec.msgpack.decode(data, type=_State)
-        server = cls(state.next_login)
+        server = cls(state.next_login, trading)
+        if trading is not None and state.trading is not None:
+            server.desk = DealingDesk.load(*trading, state.trading)
         server._accounts = {account.login: account for account in state.accounts}
         server._requests = {account.request_id: account.login for account in state.accounts}
         return server
 
     @classmethod
-    def replay(cls, first_login: int, commands: Iterable[Command]) -> "TradeServer":
-        """Return the server that has carried out `commands`; refused ones change nothing, as before."""
-        server = cls(first_login)
-        for command in commands:
-            try:
-                server.apply(command)
-            except CommandRefused:
-                continue
+    def replay(
+        cls,
+        first_login: int,
+        journal: Iterable[Command | records.Event],
+        trading: Trading | None = None,
+    ) -> "TradeServer":
+        """Return the server that a journal tells of: commands about accounts, and events of trading.
+
+        Refused commands change nothing, as before.
+        """
+        server = cls(first_login, trading)
+        for entry in journal:
+            if isinstance(entry, OpenAccount | ChangePassword | EnableAccount):
+                try:
+                    server.apply(entry)
+                except CommandRefused:
+                    continue
+            elif server.desk is not None:
+                server.desk.replay((entry,))
         return server
 
     def _existing(self, login: int) -> TradingAccount:
@@ -237,4 +263,13 @@ class TradeServer:
         )
         self._accounts[login] = account
         self._requests[command.request_id] = login
+        if self.desk is not None:
+            terms = records.Account(
+                login=login,
+                currency=account.currency,
+                digits=account.currency_digits,
+                leverage=account.leverage,
+                is_real=account.type is TradeAccountType.REAL,
+            )
+            self.desk.take_up(terms, account.balance, account.opened_at_ms)
         return (AccountOpened(account=account, is_new=True),)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from mtfleet.domain.errors import PolicyError
 from mtfleet.domain.returncodes import as_mt4
+from mtfleet.simulator.refused import CommandRefused
 from mtfleet.simulator.trading.book import ACTIVATION, Book
 from mtfleet.simulator.trading.daytime import day_end
 from mtfleet.simulator.trading.execution import Execution
@@ -39,10 +39,6 @@ from mtfleet.simulator.trading.rollover import Rollover
 from mtfleet.simulator.trading.terms import ServerTerms, SymbolTerms
 
 _GREATEST_AMOUNT: Final = Decimal(10**12)
-
-
-class TradingRefused(PolicyError):
-    """The server has no such account, or the operation is not possible; its state did not change."""
 
 
 class _AccountState(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +77,7 @@ class DealingDesk:
         self._handlers: dict[type, Callable[[Any], None]] = {
             Quoted: self._quoted,
             Trade: self._trade,
-            OpenTrading: lambda command: self.book.set_account(command.account),
+            OpenTrading: self._open_trading,
             ChangeBalance: self._change_balance,
             PassTime: lambda command: None,
         }
@@ -89,8 +85,10 @@ class DealingDesk:
     def apply(self, command: Command) -> list[Event]:
         """Carry a command out and return what happened, in order.
 
-        A `Trade` always ends with `Answered`, whatever the client sent. Raises `TradingRefused` for a change
-        of balance that is not possible. Time never goes back: an earlier moment counts as the newest one.
+        A `Trade` always ends with `Answered`, whatever the client sent. Raises `CommandRefused` for what
+        the broker itself asks and can't have.
+
+        Time never goes back: an earlier moment counts as the newest one.
         """
         book = self.book
         if command.at_ms > book.now_ms:
@@ -103,6 +101,18 @@ class DealingDesk:
             self._do_what_is_due()
         self._handlers[type(command)](command)
         return events
+
+    def take_up(self, account: Account, balance: Decimal, at_ms: int) -> None:
+        """Open an account with a first deposit.
+
+        No time passes by it, and it tells nothing: whoever keeps a journal has the command that it came of.
+        """
+        book = self.book
+        book.events = []
+        book.set_account(account)
+        amount = int(balance * 10**account.digits)
+        if amount:
+            book.make_deal(self._balance_deal(account.login, amount, at_ms, "", is_credit=False))
 
     def replay(self, events: Iterable[Event]) -> None:
         """Carry out events of before."""
@@ -221,45 +231,60 @@ class DealingDesk:
             Answered(command.login, self._code_of(code), done.order, done.position, done.deal, volume, price)
         )
 
+    def _open_trading(self, command: OpenTrading) -> None:
+        known = self.book.accounts.get(command.account.login)
+        if known is not None and (known.terms.currency, known.terms.digits) != (
+            command.account.currency,
+            command.account.digits,
+        ):
+            raise CommandRefused(f"The account {command.account.login} has money in another currency.")
+        self.book.set_account(command.account)
+
     def _change_balance(self, command: ChangeBalance) -> None:
         book = self.book
         account = book.accounts.get(command.login)
         if account is None:
-            raise TradingRefused(f"The server has no account {command.login}.")
+            raise CommandRefused(f"The server has no account {command.login}.")
         digits = account.terms.digits
         is_number = command.amount.is_finite() and abs(command.amount) < _GREATEST_AMOUNT
         exact = Fraction(command.amount) * 10**digits if is_number else Fraction(0)
         amount = exact.numerator
         if exact.denominator != 1 or not amount:
-            raise TradingRefused(
+            raise CommandRefused(
                 f"{command.amount} is no amount of {account.terms.currency} with {digits} decimal digits."
             )
         before = account.credit if command.is_credit else account.balance
         if amount < 0 and before + amount < 0:
-            raise TradingRefused(f"The account {command.login} has less than {-command.amount}.")
+            raise CommandRefused(f"The account {command.login} has less than {-command.amount}.")
         book.make_deal(
-            Deal(
-                book.next_deal,
-                command.login,
-                book.next_ticket if book.terms.is_mt4 else 0,
-                0,
-                "",
-                CREDIT if command.is_credit else BALANCE,
-                0,
-                0,
-                0,
-                amount,
-                0,
-                0,
-                book.now_ms,
-                0,
-                0,
-                0,
-                command.comment,
-                "",
-                "",
-                Cause.CLIENT,
+            self._balance_deal(
+                command.login, amount, book.now_ms, command.comment, is_credit=command.is_credit
             )
         )
         if account.is_called or account.equity <= account.danger:
             self._protection.check(account)
+
+    def _balance_deal(self, login: int, amount: int, at_ms: int, comment: str, *, is_credit: bool) -> Deal:
+        book = self.book
+        return Deal(
+            book.next_deal,
+            login,
+            book.next_ticket if book.terms.is_mt4 else 0,
+            0,
+            "",
+            CREDIT if is_credit else BALANCE,
+            0,
+            0,
+            0,
+            amount,
+            0,
+            0,
+            at_ms,
+            0,
+            0,
+            0,
+            comment,
+            "",
+            "",
+            Cause.CLIENT,
+        )
