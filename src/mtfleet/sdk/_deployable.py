@@ -1,5 +1,6 @@
 """What accounts and replicas have in common: facts, actions, waits."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +11,7 @@ from mtfleet.sdk._waits import failing_hop, situation_of, wait_of, wait_until, w
 F = TypeVar("F", bound=ReplicaFacts)
 
 
-class Deployable(Generic[F]):
+class Deployable(ABC, Generic[F]):
     """Something that can be deployed. It shows what the server said last; `reload` asks again."""
 
     _what = "The account"
@@ -101,12 +102,12 @@ class Deployable(Generic[F]):
         return failing_hop(self._facts.hops)
 
     @property
-    def _path(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _path(self) -> str: ...
 
+    @abstractmethod
     async def reload(self) -> None:
         """Ask the server how things stand. Raises `NotFoundException` once it is removed."""
-        raise NotImplementedError
 
     async def _act(
         self, action: str, *, params: dict[str, str | list[str]] | None = None, repeat: Repeat = Repeat.ALWAYS
