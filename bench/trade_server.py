@@ -55,6 +55,22 @@ def rows() -> list[Row]:
             note=f"{beside / alone:.2f} x the first; {_NO_COMPARISON}",
         ),
     ]
+    found += _tick_rows()
+    memory, whole = _memory()
+    found.append(
+        Row(
+            what="memory of one more open position",
+            value=memory,
+            unit="KiB",
+            aim="<= 1 KiB",
+            note=f"with stop loss and take profit; {whole:.2f} KiB with its order and deal in the history",
+        )
+    )
+    return found
+
+
+def _tick_rows() -> list[Row]:
+    found = []
     for count, aim in ((0, ""), (1_000, ">= 20,000 /s"), (100_000, "")):
         found.append(
             Row(
@@ -81,16 +97,6 @@ def rows() -> list[Row]:
             unit="1/s",
             aim="",
             note="each account is valued at each tick",
-        )
-    )
-    memory, whole = _memory()
-    found.append(
-        Row(
-            what="memory of one more open position",
-            value=memory,
-            unit="KiB",
-            aim="<= 1 KiB",
-            note=f"with stop loss and take profit; {whole:.2f} KiB with its order and deal in the history",
         )
     )
     return found

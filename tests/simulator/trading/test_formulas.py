@@ -105,6 +105,23 @@ def test_profit_is_exchanged_at_the_worse_side() -> None:
     assert trader.account.floating == -round(Decimal(100_000) / Decimal("149.010") * 100)
 
 
+def test_profit_in_the_quoted_currency_is_divided_in_an_account_of_the_base() -> None:
+    """100 pips of a lot of EURUSD are 1,000 USD; an account in EUR buys its own currency at the ask."""
+    trader = Trader(terms_of("EURUSD"), currency="EUR")
+    trader.quote("EURUSD", 1.1, 1.1)
+    trader.buy(1)
+    assert trader.account.margin == 1000_00
+    trader.quote("EURUSD", 1.11, 1.1101)
+    assert trader.account.floating == round(Decimal(1000) / Decimal("1.1101") * 100)
+
+
+def test_an_account_without_decimals() -> None:
+    trader = Trader(terms_of("USDJPY"), currency="JPY", digits=0, balance="1000000")
+    trader.quote("USDJPY", 150.0, 150.01)
+    trader.buy(0.1, "USDJPY")
+    assert (trader.account.margin, trader.account.floating) == (15_001, -100)
+
+
 def test_a_cross_is_exchanged_by_a_third_symbol() -> None:
     trader = Trader(terms_of("EURGBP"), terms_of("GBPUSD"), terms_of("EURUSD"))
     trader.quote("GBPUSD", 1.25, 1.2501)

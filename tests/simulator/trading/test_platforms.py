@@ -48,7 +48,10 @@ def test_a_trade_there_and_back(platform: str) -> None:
     assert (opening.entry_type, opening.price, opening.profit) == (DealEntry.IN, 1.1001, 0.0)
     assert (closing.entry_type, closing.price, closing.profit) == (DealEntry.OUT, 1.105, 49.0)
     assert opening.position_id == closing.position_id == position.id
-    assert closing.client_id == "TE_1_2"
+    assert opening.client_id == "TE_1_2"
+    # MetaTrader 5 closes by an order of its own, which has its own comment: none.
+    assert closing.client_id == ("TE_1_2" if platform == "mt4" else None)
+    assert (closing.stop_loss, closing.take_profit) == (1.09, 1.12)
     orders = [views.order(order) for order in trader.account.history_orders.values()]
     assert all(order.state is OrderState.FILLED and order.current_volume == 0 for order in orders)
     kinds = [order.type for order in orders]
@@ -273,6 +276,16 @@ def test_the_largest_loss_is_stopped_out_first(bid: float, stopped: list[int], i
     assert trader.account.is_called is is_called
     if bid == 1.0889:
         assert closing[0].text == "[so 49.69%/328.00/660.06]"
+
+
+def test_no_order_makes_a_hedge_where_that_is_prohibited() -> None:
+    trader = Trader(terms_of("EURUSD"), server=server_terms(prohibits_hedging=True))
+    trader.quote(EURUSD, 1.1, 1.1001)
+    order = trader.trade(TradeAction.SELL_STOP, symbol=EURUSD, volume=0.1, open_price=1.09).order
+    trader.buy(0.1)
+    trader.quote(EURUSD, 1.089, 1.0891)
+    assert trader.position.is_buy
+    assert trader.account.history_orders[order].text == "[hedge is prohibited]"
 
 
 def test_what_is_hedged_whole_is_stopped_out_in_debt_only() -> None:

@@ -102,6 +102,17 @@ def test_amounts_that_are_none_are_refused(amount: str) -> None:
     assert [deal.profit for deal in server.desk.book.accounts[FIRST].deals] == [1000_50]
 
 
+def test_what_is_bound_as_margin_is_not_paid_out() -> None:
+    server = TradeServer(FIRST, TRADING)
+    server.apply(opening("a", MONDAY_NOON))
+    server.apply(buy(FIRST, MONDAY_NOON))
+    with pytest.raises(CommandRefused):
+        server.apply(ChangeBalance(at_ms=MONDAY_NOON, login=FIRST, amount=Decimal(-900)))
+    server.apply(ChangeBalance(at_ms=MONDAY_NOON, login=FIRST, amount=Decimal(-800)))
+    assert server.desk is not None
+    assert server.desk.book.accounts[FIRST].balance == 200_50
+
+
 def test_the_currency_of_an_account_stays() -> None:
     server = TradeServer(FIRST, TRADING)
     server.apply(opening("a", MONDAY_NOON))

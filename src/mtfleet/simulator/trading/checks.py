@@ -192,6 +192,6 @@ def filling_of(terms: SymbolTerms, wanted: list[OrderFilling] | None) -> int:
     raise Refused(INVALID_FILL)
 
 
-def check_hedging(group: Group, *, is_buy: bool) -> bool:
+def holds_against(group: Group, *, is_buy: bool) -> bool:
     """Tell whether an account holds positions against a new one."""
     return bool(group.sell_volume if is_buy else group.buy_volume)

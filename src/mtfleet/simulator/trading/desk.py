@@ -256,6 +256,11 @@ class DealingDesk:
         before = account.credit if command.is_credit else account.balance
         if amount < 0 and before + amount < 0:
             raise CommandRefused(f"The account {command.login} has less than {-command.amount}.")
+        is_bound = account.unvalued or account.equity + amount < account.margin
+        if amount < 0 and account.positions_count and is_bound:
+            raise CommandRefused(
+                f"The account {command.login} has less than {-command.amount} in free margin."
+            )
         book.make_deal(
             self._balance_deal(
                 command.login, amount, book.now_ms, command.comment, is_credit=command.is_credit

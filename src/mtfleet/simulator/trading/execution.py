@@ -107,9 +107,7 @@ class Execution:
         margin = margin_needed(group, volume, price, is_buy=is_buy)
         commission = self._entry_commission(group, volume)
         self._finish(order, volume, ticket)
-        deal = self._deal(
-            order, ticket, IN, volume, price, commission=0 if self._is_mt4 else commission, stops=True
-        )
+        deal = self._deal(order, ticket, IN, volume, price, commission=0 if self._is_mt4 else commission)
         self._book.put_position(
             Position(
                 ticket,
@@ -148,7 +146,15 @@ class Execution:
         rest, profit, swap, commission = self._part(group, position, volume, price)
         self._finish(order, volume, position.identifier)
         deal = self._deal(
-            order, position.identifier, OUT, volume, price, profit=profit, swap=swap, commission=commission
+            order,
+            position.identifier,
+            OUT,
+            volume,
+            price,
+            profit=profit,
+            swap=swap,
+            commission=commission,
+            stops=position,
         )
         self._settle(position, rest)
         return Done(order.ticket, position.identifier, deal)
@@ -174,7 +180,15 @@ class Execution:
         self._finish(order, volume, position.identifier)
         sides = replace(order, type=SELL if position.is_buy else BUY)
         deal = self._deal(
-            sides, position.identifier, OUT_BY, volume, price, profit=profit, swap=swap, commission=commission
+            sides,
+            position.identifier,
+            OUT_BY,
+            volume,
+            price,
+            profit=profit,
+            swap=swap,
+            commission=commission,
+            stops=position,
         )
         self._deal(
             replace(sides, type=BUY if position.is_buy else SELL),
@@ -184,6 +198,7 @@ class Execution:
             other_price,
             swap=other_swap,
             commission=other_commission,
+            stops=other,
         )
         self._settle(position, rest)
         self._settle(other, other_rest)
@@ -232,7 +247,7 @@ class Execution:
         commission = self._entry_commission(group, volume)
         margin = margin_needed(group, volume, price, is_buy=position.is_buy)
         self._finish(order, volume, position.identifier)
-        deal = self._deal(order, position.identifier, IN, volume, price, commission=commission, stops=True)
+        deal = self._deal(order, position.identifier, IN, volume, price, commission=commission)
         self._book.put_position(
             replace(
                 position,
@@ -249,17 +264,34 @@ class Execution:
 
     def _net(self, group: Group, position: Position, order: Order, volume: int, price: int) -> Done:
         identifier = position.identifier
-        closed, beyond = min(volume, position.volume), volume - position.volume
+        closed = min(volume, position.volume)
         rest, profit, swap, commission = self._part(group, position, closed, price)
-        if beyond <= 0:
+        if volume <= position.volume:
             self._finish(order, volume, identifier)
             deal = self._deal(
-                order, identifier, OUT, volume, price, profit=profit, swap=swap, commission=commission
+                order,
+                identifier,
+                OUT,
+                volume,
+                price,
+                profit=profit,
+                swap=swap,
+                commission=commission,
+                stops=position,
             )
             self._settle(position, rest)
             return Done(order.ticket, identifier, deal)
+        return self._reverse(group, rest, order, volume, price, (profit, swap, commission))
+
+    def _reverse(
+        self, group: Group, rest: Position, order: Order, volume: int, price: int, made: tuple[int, int, int]
+    ) -> Done:
+        """Go beyond a position of which nothing is left, with one deal for both."""
+        profit, swap, commission = made
+        identifier, is_buy = rest.identifier, not rest.is_buy
+        beyond = volume - group.buy_volume - group.sell_volume
         entry_commission = self._entry_commission(group, beyond)
-        margin = margin_needed(group, beyond, price, is_buy=not position.is_buy)
+        margin = margin_needed(group, beyond, price, is_buy=is_buy)
         self._finish(order, volume, identifier)
         deal = self._deal(
             order,
@@ -270,14 +302,13 @@ class Execution:
             profit=profit,
             swap=swap,
             commission=commission + entry_commission,
-            stops=True,
         )
-        self._book.close_position(position.ticket)
+        self._book.close_position(rest.ticket)
         self._book.put_position(
             replace(
                 rest,
                 ticket=order.ticket,
-                is_buy=not position.is_buy,
+                is_buy=is_buy,
                 volume=beyond,
                 cost=price * beyond,
                 sl=order.sl,
@@ -298,22 +329,12 @@ class Execution:
         """Close without an order of its own; what stays open goes on under a new number."""
         book, ticket = self._book, position.ticket
         rest, made, swap, commission = self._part(group, position, volume, price, profit=profit)
-        text = tag.text
-        if rest.volume:
-            text = text or f"to #{book.next_ticket}"
-            following = book.next_ticket
         entered = group.account.history_orders[ticket]
-        if text:
+        text = tag.text or (f"to #{book.next_ticket}" if rest.volume else entered.text)
+        if text != entered.text:
             book.finish_order(replace(entered, text=text))
         deal = self._deal(
-            replace(
-                entered,
-                type=SELL if position.is_buy else BUY,
-                cause=tag.cause,
-                text=text,
-                sl=position.sl,
-                tp=position.tp,
-            ),
+            replace(entered, type=SELL if position.is_buy else BUY, cause=tag.cause, text=text),
             ticket,
             OUT,
             volume,
@@ -321,34 +342,38 @@ class Execution:
             profit=made,
             swap=swap,
             commission=commission,
-            stops=True,
+            stops=position,
         )
         book.close_position(ticket)
         if rest.volume:
-            from_text = f"from #{ticket}"
-            book.finish_order(
-                replace(
-                    entered,
-                    ticket=following,
-                    position=following,
-                    volume=rest.volume,
-                    sl=position.sl,
-                    tp=position.tp,
-                    text=from_text,
-                )
-            )
-            book.put_position(
-                replace(
-                    rest,
-                    ticket=following,
-                    identifier=following,
-                    text=from_text,
-                    realized_profit=0,
-                    realized_swap=0,
-                    realized_commission=0,
-                )
-            )
+            self._go_on_mt4(entered, rest)
         return Done(ticket, ticket, deal)
+
+    def _go_on_mt4(self, entered: Order, rest: Position) -> None:
+        """Let what is left of a closed trade go on under the next number."""
+        ticket, text = self._book.next_ticket, f"from #{rest.ticket}"
+        self._book.finish_order(
+            replace(
+                entered,
+                ticket=ticket,
+                position=ticket,
+                volume=rest.volume,
+                sl=rest.sl,
+                tp=rest.tp,
+                text=text,
+            )
+        )
+        self._book.put_position(
+            replace(
+                rest,
+                ticket=ticket,
+                identifier=ticket,
+                text=text,
+                realized_profit=0,
+                realized_swap=0,
+                realized_commission=0,
+            )
+        )
 
     def _part(
         self, group: Group, position: Position, volume: int, price: int, profit: int | None = None
@@ -421,9 +446,11 @@ class Execution:
         profit: int = 0,
         swap: int = 0,
         commission: int = 0,
-        stops: bool = False,
+        stops: Position | None = None,
     ) -> int:
+        """Make a deal. One that closes has the stops of its position, all others those of the order."""
         ticket = self._book.next_deal
+        levels = stops or order
         self._book.make_deal(
             Deal(
                 ticket,
@@ -439,8 +466,8 @@ class Execution:
                 swap,
                 commission,
                 self._book.now_ms,
-                order.sl if stops else 0,
-                order.tp if stops else 0,
+                levels.sl,
+                levels.tp,
                 order.magic,
                 order.comment,
                 order.client_id,

@@ -123,7 +123,7 @@ class Intake:
         terms, server = symbol.terms, self._book.terms
         is_buy = request.action_type is TradeAction.BUY
         group = self._book.group(account, symbol)
-        against = checks.check_hedging(group, is_buy=is_buy)
+        against = checks.holds_against(group, is_buy=is_buy)
         is_netting = server.is_netting
         volume = checks.volume_of(terms, request.volume)
         is_reducing = is_netting and against and volume <= group.buy_volume + group.sell_volume
@@ -247,12 +247,7 @@ class Intake:
                 raise Refused(FIFO_CLOSE)
         price = self._price(trade, symbol, is_buy=not position.is_buy)
         filled = self._liquid(symbol, volume, filling)
-        named = tag(trade)
-        if server.is_mt4 or (not named.comment and not named.client_id):
-            named = named._replace(comment=position.comment, client_id=position.client_id)
-        if trade.request.magic is None:
-            named = named._replace(magic=position.magic)
-        done = self._execution.leave(group, position, filled, price, named, filling)
+        done = self._execution.leave(group, position, filled, price, tag(trade), filling)
         return DONE if filled == volume else DONE_PARTIAL, done, filled, price
 
     def _close_symbol(self, trade: Trade, account: AccountBook) -> Result:

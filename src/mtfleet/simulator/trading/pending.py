@@ -84,7 +84,7 @@ class PendingOrders:
         checks.check_mode(terms, is_buy=is_buy, is_closing=False)
         checks.check_kind(terms, kind)
         checks.check_market(symbol, self._book.now_ms)
-        if server.prohibits_hedging and not server.is_netting and checks.check_hedging(group, is_buy=is_buy):
+        if server.prohibits_hedging and not server.is_netting and checks.holds_against(group, is_buy=is_buy):
             raise Refused(HEDGE_PROHIBITED)
         waiting = len(account.orders) + (account.positions_count if server.is_mt4 else 0)
         if server.max_orders and waiting >= server.max_orders:
@@ -171,6 +171,12 @@ class PendingOrders:
                 and not (server.is_netting and group.positions)
             ):
                 problem = "too many positions"
+            elif (
+                server.prohibits_hedging
+                and not server.is_netting
+                and checks.holds_against(group, is_buy=is_buy)
+            ):
+                problem = "hedge is prohibited"
             elif not can_afford(group, order.volume, price, is_buy=is_buy, is_netting=server.is_netting):
                 problem = "no money"
         except Refused:
