@@ -268,7 +268,7 @@ class TradeServer:
                 login=login,
                 currency=account.currency,
                 digits=account.currency_digits,
-                leverage=account.leverage,
+                leverage=max(1, account.leverage),
                 is_real=account.type is TradeAccountType.REAL,
             )
             self.desk.take_up(terms, account.balance, account.opened_at_ms)

@@ -232,6 +232,8 @@ class DealingDesk:
         )
 
     def _open_trading(self, command: OpenTrading) -> None:
+        if command.account.leverage < 1:
+            raise CommandRefused(f"A leverage of {command.account.leverage} is none; the least is 1.")
         known = self.book.accounts.get(command.account.login)
         if known is not None and (known.terms.currency, known.terms.digits) != (
             command.account.currency,
