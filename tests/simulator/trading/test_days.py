@@ -135,6 +135,17 @@ def test_a_restart_waits_for_quotes_before_it_judges() -> None:
     assert all(position.swap for position in desk.book.positions.values())
 
 
+def test_a_desk_tells_which_quotes_it_needs() -> None:
+    trader = Trader(terms_of("EURGBP"), terms_of("GBPUSD"), terms_of("EURUSD"), terms_of("USDJPY"))
+    assert trader.desk.needed_for(LOGIN, "EURGBP") == ["EURGBP", "GBPUSD", "EURUSD"]
+    assert trader.desk.needed_for(LOGIN, "NOPE") == trader.desk.needed_for(7, "EURGBP") == []
+    assert trader.desk.watched() == []
+    for symbol, bid in (("EURGBP", 0.85), ("GBPUSD", 1.25), ("EURUSD", 1.08)):
+        trader.quote(symbol, bid, bid + 0.0001)
+    trader.buy(0.1, "EURGBP")
+    assert trader.desk.watched() == ["EURGBP", "GBPUSD"]
+
+
 def test_what_was_moved_often_leaves_nothing_behind() -> None:
     trader = Trader(terms_of("EURUSD"))
     trader.quote(EURUSD, 1.1, 1.1001)

@@ -102,6 +102,22 @@ class DealingDesk:
         self._handlers[type(command)](command)
         return events
 
+    def watched(self) -> list[str]:
+        """Return the symbols whose quotes matter now: held, ordered, or exchanging money of what is held."""
+        return [name for name, symbol in self.book.symbols.items() if symbol.live or symbol.dependents]
+
+    def needed_for(self, login: int, name: str) -> list[str]:
+        """Return the symbols that need a quote before an account can open a position; none if unknown."""
+        account, symbol = self.book.accounts.get(login), self.book.symbols.get(name)
+        if account is None or symbol is None:
+            return []
+        group = self.book.group(account, symbol)
+        found = {name: None}
+        for conversion in (group.profit_conversion, group.margin_conversion):
+            for step, _ in (conversion.steps or ()) if conversion is not None else ():
+                found[step.terms.name] = None
+        return list(found)
+
     def take_up(self, account: Account, balance: Decimal, at_ms: int) -> None:
         """Open an account with a first deposit.
 

@@ -1,5 +1,6 @@
 """On what terms a server trades a symbol, in whole numbers and exact fractions."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -7,8 +8,10 @@ from typing import Final
 
 import msgspec
 
+from mtfleet.domain.accounts import Platform
+from mtfleet.domain.market import MarginMode
 from mtfleet.domain.symbols import ExecutionMode, FillingMode, TradeMode
-from mtfleet.simulator.catalogue import SymbolDefinition
+from mtfleet.simulator.catalogue import ServerDefinition, SymbolDefinition
 from mtfleet.simulator.schedule import DAYS, Calendar, Clockwork
 
 VOLUME_SCALE: Final = 10**6
@@ -221,3 +224,21 @@ def symbol_terms(symbol: SymbolDefinition, conditions: Conditions | None = None)
         rejects_per_mille=more.rejects_per_mille,
         liquidity=volume_units(more.liquidity),
     )
+
+
+_MT4_EXPIRATION_SECONDS: Final = 600
+
+
+def trading_of(
+    server: ServerDefinition, conditions: Mapping[str, Conditions] | None = None
+) -> tuple[ServerTerms, dict[str, SymbolTerms]]:
+    """Return what makes a desk for a server of the catalogue; `conditions` are by symbol."""
+    more = conditions or {}
+    is_mt4 = server.platform is Platform.MT4
+    terms = ServerTerms(
+        is_mt4=is_mt4,
+        is_netting=server.margin_mode is not MarginMode.RETAIL_HEDGING,
+        clock=server.clock,
+        min_expiration_seconds=_MT4_EXPIRATION_SECONDS if is_mt4 else 0,
+    )
+    return terms, {name: symbol_terms(one, more.get(name)) for name, one in server.symbols.items()}
