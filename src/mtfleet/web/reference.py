@@ -43,10 +43,12 @@ def contents(document: dict[str, Any]) -> dict[str, Any]:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
     bodies = operation.get("requestBody", {}).get("content", {})
+    text = operation.get("description") or operation.get("summary") or ""
     return {
         "method": method.upper(),
         "path": path,
-        "text": operation.get("description") or operation.get("summary") or "",
+        "gist": text.split(". ")[0].split(".\n")[0].rstrip("."),
+        "text": text,
         "parameters": [
             {
                 "name": one["name"],
