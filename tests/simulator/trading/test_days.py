@@ -1,5 +1,7 @@
 """Time: expirations, the end of the server's day, and what a restart must not do."""
 
+from decimal import Decimal
+
 import pytest
 
 from mtfleet.domain.trading import Expiration, ExpirationType, OrderState, TradeAction
@@ -135,9 +137,43 @@ def test_a_restart_waits_for_quotes_before_it_judges() -> None:
     assert all(position.swap for position in desk.book.positions.values())
 
 
+def test_what_can_not_be_exchanged_yet_waits() -> None:
+    trader = Trader(terms_of("EURGBP"), terms_of("GBPUSD"), terms_of("EURUSD"))
+    for symbol, bid in (("EURGBP", 0.85), ("GBPUSD", 1.25), ("EURUSD", 1.08)):
+        trader.quote(symbol, bid, bid + 0.0001)
+    trader.buy(0.1, "EURGBP", stop_loss=0.84)
+    order = trader.trade(TradeAction.BUY_LIMIT, symbol="EURGBP", volume=0.1, open_price=0.845).order
+    desk = DealingDesk.load(trader.server, trader.symbols, trader.desk.dump())
+    fallen = Quoted(at_ms=trader.now_ms, quotes=(Quote("EURGBP", 83_900, 83_910),))
+    assert desk.apply(fallen) == []
+    assert list(desk.book.orders) == [order]
+    others = (Quote("GBPUSD", 125_000, 125_010), Quote("EURUSD", 108_000, 108_010))
+    assert desk.apply(Quoted(at_ms=trader.now_ms, quotes=others)) == []
+    desk.apply(fallen)
+    assert list(desk.book.positions) == [order]
+    assert desk.book.accounts[LOGIN].deals[-2].text == "[sl 0.84000]"
+
+
+def test_no_night_is_free_because_a_quote_is_missing() -> None:
+    """Swap in euros waits for EURUSD, though profit in pounds could be valued."""
+    symbol = terms_of("EURGBP", swap_mode="SYMBOL_SWAP_MODE_CURRENCY_SYMBOL", swap_long=Decimal(-5))
+    trader = Trader(symbol, terms_of("GBPUSD"), terms_of("EURUSD"))
+    quotes = Quote("EURGBP", 85_000, 85_010), Quote("GBPUSD", 125_000, 125_010)
+    trader.apply(Quoted(at_ms=trader.now_ms, quotes=(*quotes, Quote("EURUSD", 110_000, 110_010))))
+    trader.buy(1, "EURGBP")
+    assert trader.desk.watched() == ["EURGBP", "EURUSD", "GBPUSD"]
+    desk = DealingDesk.load(trader.server, trader.symbols, trader.desk.dump())
+    desk.apply(Quoted(at_ms=trader.now_ms, quotes=quotes))
+    tonight = ms("2024-05-06T21:30:00Z")
+    assert desk.apply(PassTime(at_ms=tonight)) == []
+    desk.apply(Quoted(at_ms=tonight, quotes=(Quote("EURUSD", 110_000, 110_010),)))
+    desk.apply(PassTime(at_ms=tonight))
+    assert [one.swap for one in desk.book.positions.values()] == [-5_50]
+
+
 def test_a_desk_tells_which_quotes_it_needs() -> None:
     trader = Trader(terms_of("EURGBP"), terms_of("GBPUSD"), terms_of("EURUSD"), terms_of("USDJPY"))
-    assert trader.desk.needed_for(LOGIN, "EURGBP") == ["EURGBP", "GBPUSD", "EURUSD"]
+    assert trader.desk.needed_for(LOGIN, "EURGBP") == ["EURGBP", "EURUSD", "GBPUSD"]
     assert trader.desk.needed_for(LOGIN, "NOPE") == trader.desk.needed_for(7, "EURGBP") == []
     assert trader.desk.watched() == []
     for symbol, bid in (("EURGBP", 0.85), ("GBPUSD", 1.25), ("EURUSD", 1.08)):

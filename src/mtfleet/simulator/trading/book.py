@@ -304,6 +304,19 @@ class Book:
                     return entry[1], entry[2]
         return None
 
+    def watch_again(self, symbol: SymbolBook, ticket: int, kind: int) -> None:
+        """Put back a trigger that could not be carried out yet."""
+        if kind == ACTIVATION:
+            order = self.orders[ticket]
+            self._watch(symbol, WAY_OF_ORDER[order.type], order.price, ticket, kind)
+            return
+        position = self.positions[ticket]
+        if kind == STOP_LOSS:
+            way, level = BID_FALLS if position.is_buy else ASK_RISES, position.sl
+        else:
+            way, level = BID_RISES if position.is_buy else ASK_FALLS, position.tp
+        self._watch(symbol, way, level, ticket, kind)
+
     def _expect(self, order: Order) -> None:
         heap = self.expirations
         if len(heap) > _MIN_COMPACT and len(heap) > 4 * len(self.orders):

@@ -12,7 +12,7 @@ from mtfleet.simulator.refused import CommandRefused
 from mtfleet.simulator.trading.book import ACTIVATION, Book
 from mtfleet.simulator.trading.daytime import day_end
 from mtfleet.simulator.trading.execution import Execution
-from mtfleet.simulator.trading.holdings import AccountBook, SymbolBook
+from mtfleet.simulator.trading.holdings import AccountBook, Conversion, SymbolBook
 from mtfleet.simulator.trading.intake import NOTHING, Intake
 from mtfleet.simulator.trading.pending import PendingOrders
 from mtfleet.simulator.trading.protection import Protection
@@ -104,7 +104,11 @@ class DealingDesk:
 
     def watched(self) -> list[str]:
         """Return the symbols whose quotes matter now: held, ordered, or exchanging money of what is held."""
-        return [name for name, symbol in self.book.symbols.items() if symbol.live or symbol.dependents]
+        found = {name for name, symbol in self.book.symbols.items() if symbol.live or symbol.dependents}
+        for name in list(found):
+            for group in self.book.symbols[name].groups.values():
+                found.update(_steps(self._rollover.conversion(group)))
+        return sorted(found)
 
     def needed_for(self, login: int, name: str) -> list[str]:
         """Return the symbols that need a quote before an account can open a position; none if unknown."""
@@ -112,11 +116,8 @@ class DealingDesk:
         if account is None or symbol is None:
             return []
         group = self.book.group(account, symbol)
-        found = {name: None}
-        for conversion in (group.profit_conversion, group.margin_conversion):
-            for step, _ in (conversion.steps or ()) if conversion is not None else ():
-                found[step.terms.name] = None
-        return list(found)
+        ways = group.profit_conversion, group.margin_conversion, self._rollover.conversion(group)
+        return sorted({name, *(step for way in ways for step in _steps(way))})
 
     def take_up(self, account: Account, balance: Decimal, at_ms: int) -> None:
         """Open an account with a first deposit.
@@ -185,7 +186,7 @@ class DealingDesk:
             if found is not None:
                 book.now_ms, order = found
                 self._pending.expire(order)
-            elif book.day_end_ms <= now and not any(one.unvalued for one in book.accounts.values()):
+            elif book.day_end_ms <= now and self._rollover.is_ready():
                 book.now_ms = at_ms = book.day_end_ms
                 self._rollover.end_day(at_ms)
                 is_idle = not book.positions and not book.orders
@@ -221,15 +222,20 @@ class DealingDesk:
             self._protection.check(account)
 
     def _fire(self, symbol: SymbolBook) -> list[AccountBook]:
-        touched = []
-        while (found := self.book.next_trigger(symbol)) is not None:
+        book, touched, postponed = self.book, [], []
+        while (found := book.next_trigger(symbol)) is not None:
             ticket, kind = found
-            if kind == ACTIVATION:
-                touched.append(self.book.accounts[self.book.orders[ticket].login])
-                self._pending.activate(ticket)
-            else:
-                touched.append(self.book.accounts[self.book.positions[ticket].login])
-                self._protection.fire(ticket, kind)
+            record = book.orders[ticket] if kind == ACTIVATION else book.positions[ticket]
+            touched.append(book.accounts[record.login])
+            try:
+                if kind == ACTIVATION:
+                    self._pending.activate(ticket)
+                else:
+                    self._protection.fire(ticket, kind)
+            except Refused:  # no quote yet to exchange the money at: it waits for the next tick
+                postponed.append(found)
+        for ticket, kind in postponed:
+            book.watch_again(symbol, ticket, kind)
         return touched
 
     def _trade(self, command: Trade) -> None:
@@ -311,3 +317,9 @@ class DealingDesk:
             "",
             Cause.CLIENT,
         )
+
+
+def _steps(conversion: Conversion | None) -> list[str]:
+    if conversion is None or conversion.steps is None:
+        return []
+    return [symbol.terms.name for symbol, _ in conversion.steps]

@@ -41,6 +41,7 @@ from mtfleet.simulator.trading.refusal import (
     NOT_SUPPORTED,
     ORDER_CHANGED,
     ORDER_NOT_FOUND,
+    PRICE_OFF,
     Refused,
 )
 from mtfleet.simulator.trading.terms import Allowed
@@ -151,7 +152,10 @@ class PendingOrders:
         self._end(order, EXPIRED, "expiration" if self._book.terms.is_mt4 else "")
 
     def activate(self, ticket: int) -> None:
-        """Do what an order waited for: fill it, or let a limit order take the place of a stop-limit order."""
+        """Do what an order waited for: fill it, or let a limit order take the place of a stop-limit order.
+
+        Raises `Refused` when a quote is missing to exchange money at; the order stays.
+        """
         order = self._book.orders[ticket]
         if order.type in _STOP_LIMITS:
             kind = _LIMIT_OF_STOP_LIMIT[order.type]
@@ -179,7 +183,9 @@ class PendingOrders:
                 problem = "hedge is prohibited"
             elif not can_afford(group, order.volume, price, is_buy=is_buy, is_netting=server.is_netting):
                 problem = "no money"
-        except Refused:
+        except Refused as refused:
+            if refused.code == PRICE_OFF:
+                raise
             problem = "trade is not possible"
         if problem:
             self._end(order, CANCELED, f"deleted [{problem}]" if server.is_mt4 else f"[{problem}]")

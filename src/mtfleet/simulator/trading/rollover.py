@@ -27,25 +27,31 @@ def nights(terms: SymbolTerms, weekday: int) -> int:
     return _TRIPLE if weekday == terms.triple_day else 1
 
 
-def swap_of_a_lot(
-    terms: SymbolTerms, *, is_buy: bool, price: Fraction, open_price: Fraction
-) -> tuple[Fraction, str | None]:
-    """Return one night's swap of one lot and its currency, `None` for the account's."""
+def swap_currency(terms: SymbolTerms) -> str | None:
+    """Return the currency that swap is counted in; `None` for the account's."""
+    mode = terms.swap_mode
+    if mode is SwapMode.CURRENCY_SYMBOL:
+        return terms.base_currency
+    if mode is SwapMode.CURRENCY_MARGIN:
+        return terms.margin_currency
+    if mode in (SwapMode.DISABLED, SwapMode.CURRENCY_DEPOSIT):
+        return None
+    return terms.profit_currency
+
+
+def swap_of_a_lot(terms: SymbolTerms, *, is_buy: bool, price: Fraction, open_price: Fraction) -> Fraction:
+    """Return one night's swap of one lot in its currency."""
     rate = terms.swap_long if is_buy else terms.swap_short
     mode = terms.swap_mode
     if mode is SwapMode.POINTS:
-        return rate * terms.point_value, terms.profit_currency
-    if mode is SwapMode.CURRENCY_SYMBOL:
-        return rate, terms.base_currency
-    if mode is SwapMode.CURRENCY_MARGIN:
-        return rate, terms.margin_currency
-    if mode is SwapMode.CURRENCY_DEPOSIT:
-        return rate, None
+        return rate * terms.point_value
+    if mode in (SwapMode.CURRENCY_SYMBOL, SwapMode.CURRENCY_MARGIN, SwapMode.CURRENCY_DEPOSIT):
+        return rate
     if mode in (SwapMode.INTEREST_CURRENT, SwapMode.INTEREST_OPEN):
         base = price if mode is SwapMode.INTEREST_CURRENT else open_price
         per_price = terms.point_value * 10**terms.digits
-        return per_price * base * rate / 100 / _DAYS_OF_A_YEAR, terms.profit_currency
-    return Fraction(0), None
+        return Fraction(per_price * base * rate / (100 * _DAYS_OF_A_YEAR))
+    return Fraction(0)
 
 
 class Rollover:
@@ -55,6 +61,17 @@ class Rollover:
 
     def __init__(self, book: Book, execution: Execution, pending: PendingOrders) -> None:
         self._book, self._execution, self._pending = book, execution, pending
+
+    def is_ready(self) -> bool:
+        """Tell whether all quotes are there that the end of a day needs."""
+        if any(account.unvalued for account in self._book.accounts.values()):
+            return False
+        for symbol in self._book.symbols.values():
+            for group in symbol.groups.values():
+                conversion = self.conversion(group)
+                if conversion is not None and conversion.steps and conversion.rate(at_bid=True) is None:
+                    return False
+        return True
 
     def end_day(self, at_ms: int) -> None:
         """Charge swap and drop what lives for a day."""
@@ -76,7 +93,7 @@ class Rollover:
             self._reopen(group, position, count)
             return
         quote = group.symbol.bid if position.is_buy else group.symbol.ask
-        amount, currency = swap_of_a_lot(
+        amount = swap_of_a_lot(
             terms,
             is_buy=position.is_buy,
             price=Fraction(quote, group.symbol.scale),
@@ -85,7 +102,7 @@ class Rollover:
         if not amount:
             return
         amount *= Fraction(position.volume * count * 10**group.account.terms.digits, VOLUME_SCALE)
-        conversion = self._conversion(group, currency)
+        conversion = self.conversion(group)
         if conversion is not None:
             rate = conversion.rate(at_bid=amount > 0)
             if rate is None:
@@ -95,9 +112,10 @@ class Rollover:
         if swap:
             self._book.put_position(replace(position, swap=position.swap + swap))
 
-    def _conversion(self, group: Group, currency: str | None) -> Conversion | None:
-        target = group.account.terms.currency
-        return None if currency is None else self._book.conversion(currency, target)
+    def conversion(self, group: Group) -> Conversion | None:
+        """Return how a group's swap is exchanged; `None` where it is not."""
+        currency = swap_currency(group.symbol.terms)
+        return None if currency is None else self._book.conversion(currency, group.account.terms.currency)
 
     def _reopen(self, group: Group, position: Position, count: int) -> None:
         """Close at the end of the day and open again at a price that contains the swap in points."""
