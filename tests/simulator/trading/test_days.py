@@ -196,3 +196,12 @@ def test_what_was_moved_often_leaves_nothing_behind() -> None:
         trader.trade(TradeAction.ORDER_MODIFY, order_id=order, expiration=wish)
     assert len(trader.desk.book.expirations) <= 65
     assert sum(map(len, trader.desk.book.symbols[EURUSD].triggers)) <= 65
+
+
+def test_swap_can_use_the_margin_up() -> None:
+    trader = Trader(terms_of("EURUSD", swap_long=Decimal(-6000)), balance="1200")
+    trader.quote(EURUSD, 1.1, 1.1)
+    trader.buy(0.1)
+    trader.apply(PassTime(at_ms=ms("2024-05-08T21:00:00Z")))
+    assert trader.positions == []
+    assert trader.account.deals[-1].text.startswith("[so ")

@@ -189,6 +189,9 @@ class DealingDesk:
             elif book.day_end_ms <= now and self._rollover.is_ready():
                 book.now_ms = at_ms = book.day_end_ms
                 self._rollover.end_day(at_ms)
+                for _, account in sorted(book.accounts.items()):  # swap may have used the margin up
+                    if account.is_called or account.equity <= account.danger:
+                        self._protection.check(account)
                 is_idle = not book.positions and not book.orders
                 book.set_day_end(day_end(book.terms.clock, now if is_idle else at_ms))
             else:
