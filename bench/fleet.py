@@ -15,9 +15,9 @@ import structlog
 from bench.table import Row
 from mtfleet.clock import SystemClock
 from mtfleet.domain.access import User
-from mtfleet.domain.accounts import Account, AccountType, BrokerSettings, Platform, Reliability
+from mtfleet.domain.accounts import Account, BrokerSettings, Platform
 from mtfleet.domain.deployment import AccountState, ConnectionStatus, created, draft
-from mtfleet.domain.ids import AccountId, Login, Region, ServerName, UserId
+from mtfleet.domain.ids import AccountId, Login, ServerName, UserId
 from mtfleet.domain.values import Clock
 from mtfleet.engines.local import LocalEngine
 from mtfleet.fleet.fleet import Fleet
@@ -29,6 +29,7 @@ from mtfleet.store.sql import open_store
 from mtfleet.terminals.base import DemoAccount, DemoAccountRequest
 from mtfleet.terminals.simulated import SimulatedTerminals
 from mtfleet.testing.server import RunningServer
+from mtfleet.testing.store import an_account
 
 _COUNT = 10_000
 _SERVER = ServerName("Sandbox-MT5")
@@ -204,33 +205,15 @@ def _request(number: int) -> DemoAccountRequest:
 
 
 def _account(id_: AccountId, demo: DemoAccount, clock: Clock) -> Account:
-    return Account(
+    return an_account(
         id=id_,
         user_id=_USER,
         name=f"Account {demo.login}",
         login=Login(demo.login),
         server=demo.server,
-        version=5,
-        type=AccountType.CLOUD_G2,
         magic=1,
-        manual_trades=False,
-        quote_streaming_interval_in_seconds=2.5,
-        region=Region("vint-hill"),
-        reliability=Reliability.REGULAR,
-        base_currency="USD",
-        resource_slots=1,
-        copy_factory_resource_slots=1,
-        copy_factory_roles=[],
-        tags=[],
         state=AccountState.DRAFT,
-        connection_status=ConnectionStatus.DISCONNECTED,
-        hash=1,
-        primary_replica=True,
-        account_replicas=[],
-        metastats_api_enabled=False,
-        risk_management_api_enabled=False,
         created_at=clock.now(),
-        hops=[],
     )
 
 

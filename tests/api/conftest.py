@@ -12,10 +12,10 @@ from mtfleet.api.app import create_app
 from mtfleet.api.application import Application
 from mtfleet.api.ports import Services
 from mtfleet.domain.access import User
-from mtfleet.domain.accounts import Account, AccountType, Reliability
+from mtfleet.domain.accounts import Account, Reliability
 from mtfleet.domain.deployment import AccountState, ConnectionStatus
 from mtfleet.domain.experts import Expert
-from mtfleet.domain.ids import AccountId, ExpertId, Login, ProfileId, Region, ServerName, Symbol, UserId
+from mtfleet.domain.ids import AccountId, ExpertId, Login, ProfileId, Region, Symbol, UserId
 from mtfleet.domain.market import Price, ServerTime
 from mtfleet.domain.profiles import Profile, ProfilePage, ProfileStatus, ProfileType
 from mtfleet.domain.values import Instant
@@ -27,7 +27,7 @@ from mtfleet.security.vault import Vault
 from mtfleet.store.base import EncodedPage
 from mtfleet.store.sql import SqlStore
 from mtfleet.testing.clock import FakeClock
-from mtfleet.testing.store import open_test_store
+from mtfleet.testing.store import an_account, open_test_store
 from mtfleet.wire.json import encode
 from mtfleet.wire.replies import ConfigurationLink, Created, GeneratedAccount, ProfileCreated
 
@@ -80,40 +80,24 @@ class Regions:
         return getattr(self._rest, method)
 
 
-def an_account(user_id: UserId) -> Account:
-    return Account(
+def the_account(user_id: UserId) -> Account:
+    return an_account(
         id=ACCOUNT_ID,
         user_id=user_id,
         name="First",
         login=Login("1234567"),
-        server=ServerName("Sandbox-MT5"),
-        version=5,
-        type=AccountType.CLOUD_G2,
-        magic=0,
-        manual_trades=False,
-        quote_streaming_interval_in_seconds=2.5,
         region=Region("vint-hill"),
         reliability=Reliability.HIGH,
-        base_currency="USD",
-        resource_slots=1,
-        copy_factory_resource_slots=1,
-        copy_factory_roles=[],
-        tags=[],
         state=AccountState.DEPLOYED,
         connection_status=ConnectionStatus.CONNECTED,
         hash=18093,
-        primary_replica=True,
-        account_replicas=[],
-        metastats_api_enabled=False,
-        risk_management_api_enabled=False,
         created_at=MOMENT,
-        hops=[],
     )
 
 
 def answers_for(user_id: UserId) -> dict[str, Any]:
     """Return what each service answers unless a test says otherwise."""
-    account = an_account(user_id)
+    account = the_account(user_id)
     profile = Profile(
         id=ProfileId("33333333-3333-4333-8333-333333333333"),
         name="Mine",

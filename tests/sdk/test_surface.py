@@ -99,8 +99,7 @@ def test_the_sdk_needs_no_server_package() -> None:
 
 def test_the_types_of_all_that_is_public_are_complete() -> None:
     checker = Path(sys.executable).with_name("basedpyright")
-    if not checker.exists():
-        pytest.skip("basedpyright is not installed beside this interpreter")
+    assert checker.exists(), "basedpyright is missing: install requirements/dev.txt, as `make test` does"
     done = subprocess.run(
         [checker, "--ignoreexternal", "--verifytypes", "mtfleet.sdk"],
         capture_output=True,

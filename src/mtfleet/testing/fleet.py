@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from mtfleet.domain.access import AuditEntry
-from mtfleet.domain.accounts import Account, AccountType, Reliability
+from mtfleet.domain.accounts import Account
 from mtfleet.domain.deployment import AccountState, ConnectionStatus, Deployment, Desired, created
 from mtfleet.domain.ids import AccountId, Login, Region, ServerName, UserId
 from mtfleet.domain.secret import Secret
@@ -24,6 +24,7 @@ from mtfleet.fleet.settings import FleetSettings
 from mtfleet.store.base import ACCOUNTS, PASSWORD, Deployments, Lease, Leases, RunSettings, Store, Transaction
 from mtfleet.testing.clock import FakeClock
 from mtfleet.testing.scripted import ScriptedDriver, ScriptedTerminals
+from mtfleet.testing.store import an_account
 
 _BUSY_STATES = {state for state in AccountState if state.value.endswith("ING")} | {
     AccountState.UNDEPLOY_FAILED
@@ -36,33 +37,14 @@ def account_id(number: int) -> AccountId:
 
 
 def new_account(clock: Clock, id_: AccountId, **changes: Any) -> Account:
-    account = Account(
+    account = an_account(
         id=id_,
         user_id=USER,
-        name="An account",
         login=Login("1234"),
         server=ServerName("Scripted-Demo"),
-        version=5,
-        type=AccountType.CLOUD_G2,
         magic=7,
-        manual_trades=False,
-        quote_streaming_interval_in_seconds=2.5,
         region=Region("home"),
-        reliability=Reliability.REGULAR,
-        base_currency="USD",
-        resource_slots=1,
-        copy_factory_resource_slots=1,
-        copy_factory_roles=[],
-        tags=[],
-        state=AccountState.CREATED,
-        connection_status=ConnectionStatus.DISCONNECTED,
-        hash=1,
-        primary_replica=True,
-        account_replicas=[],
-        metastats_api_enabled=False,
-        risk_management_api_enabled=False,
         created_at=clock.now(),
-        hops=[],
     )
     return replace(account, **changes)
 
